@@ -1,0 +1,53 @@
+import { InvalidInput } from "./errors.ts";
+
+/** Partition ids: letters, digits, `_`, `.`, `-`; at most 64 characters. */
+export const PARTITION_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+/** Queue and pool names. They hold no hyphen, so `<partition>-<queue>` names exactly one pair. */
+export const QUEUE_PATTERN = /^[a-z][a-z0-9_]{0,31}$/;
+export const POOL_PATTERN = QUEUE_PATTERN;
+/** Job names: what `defineJob` registers and envelopes carry. */
+export const JOB_NAME_PATTERN = /^[A-Za-z][A-Za-z0-9_.:-]{0,99}$/;
+export const DEFAULT_POOL = "default";
+export const DEFAULT_QUEUE = "default";
+/** Dead letters of every tenant's queue end here; a worker turns them into buried jobs. */
+export const DEAD_QUEUE = "roger.dead";
+
+function check(pattern: RegExp, field: string, value: string): string {
+  if (pattern.test(value)) return value;
+  throw new InvalidInput(field, `"${value.slice(0, 80)}" does not match ${pattern.source}`);
+}
+
+/** @throws InvalidInput naming `field` */
+export const checkPartition = (value: string, field = "partition"): string => check(PARTITION_PATTERN, field, value);
+/** @throws InvalidInput naming `field` */
+export const checkQueue = (value: string, field = "queue"): string => check(QUEUE_PATTERN, field, value);
+/** @throws InvalidInput naming `field` */
+export const checkPool = (value: string, field = "pool"): string => check(POOL_PATTERN, field, value);
+/** @throws InvalidInput naming `field` */
+export const checkJobName = (value: string, field = "name"): string => check(JOB_NAME_PATTERN, field, value);
+
+/** The RabbitMQ queue of a partition's queue. */
+export function brokerQueue(partition: string, queue: string): string {
+  return `${partition}-${queue}`;
+}
+
+/** The inverse of `brokerQueue`: a queue name holds no hyphen, so the last one is the seam. */
+export function splitBrokerQueue(name: string): { partition: string; queue: string } | undefined {
+  const seam = name.lastIndexOf("-");
+  if (seam <= 0) return undefined;
+  const partition = name.slice(0, seam);
+  const queue = name.slice(seam + 1);
+  return PARTITION_PATTERN.test(partition) && QUEUE_PATTERN.test(queue) ? { partition, queue } : undefined;
+}
+
+/** `<pool>/<queue>`: how a partition's row names one queue of one pool. */
+export type QueueKey = `${string}/${string}`;
+
+export function queueKey(pool: string, queue: string): QueueKey {
+  return `${pool}/${queue}`;
+}
+
+export function splitQueueKey(key: QueueKey): { pool: string; queue: string } {
+  const seam = key.indexOf("/");
+  return { pool: key.slice(0, seam), queue: key.slice(seam + 1) };
+}

@@ -1,0 +1,29 @@
+import type { BurialReason } from "./outcome.ts";
+import type { FailedAttempt } from "./envelope.ts";
+
+/** A job that no worker will run again by itself: a person decides. */
+export interface BuriedJob {
+  readonly partition: string;
+  readonly id: string;
+  /** Empty when the envelope could not be read. */
+  readonly name: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly reason: BurialReason;
+  /** Epoch ms. */
+  readonly buriedAt: number;
+  /** The last error first asked for: what a list shows. */
+  readonly error: FailedAttempt["error"];
+  /** Failed attempts, oldest first, the last 20. */
+  readonly history: readonly FailedAttempt[];
+  /** The message's body as it came, whole. */
+  readonly body: string;
+  readonly rev: string;
+}
+
+export interface BuriedStore {
+  /** Buries a job; burying it again (a redelivery) replaces the item. */
+  bury(job: Omit<BuriedJob, "rev">): Promise<void>;
+  get(partition: string, id: string): Promise<BuriedJob | undefined>;
+  list(partition: string, page: { readonly limit: number; readonly cursor?: string }): Promise<{ jobs: BuriedJob[]; cursor?: string }>;
+}

@@ -1,0 +1,28 @@
+/** What a handler is given beside its args. */
+export interface JobContext {
+  /** Aborts when the run must end: shutdown, `stop`, a lost connection or lease. `signal.reason` is an Error that says why. */
+  readonly signal: AbortSignal;
+  readonly job: JobInfo;
+  /** 1 for the first try. */
+  readonly attempt: number;
+  /** Lines that carry the job's id, name, partition and attempt. */
+  readonly log: JobLog;
+  /** Tells operators how far the job is, from 0 to 1. Costs nothing; seen in `GET /partitions/{p}/jobs?state=running`. */
+  progress(fraction: number): void;
+}
+
+export interface JobInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly partition: string;
+  readonly queue: string;
+  /** When the job was first enqueued, epoch ms. */
+  readonly enqueuedAt: number;
+}
+
+export interface JobLog {
+  debug(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}

@@ -1,0 +1,55 @@
+import { RetryAfter } from "./verdicts.ts";
+
+/** Roger's levels, in seconds: twelve retries over about an hour. (roger 3.2.1, retry.ex) */
+export const ROGER_LEVELS = [1, 3, 5, 10, 20, 35, 60, 100, 200, 400, 1000, 1800] as const;
+
+export type RetryOption =
+  | boolean
+  | {
+      /** Seconds to wait before the second, third, … attempt. */
+      readonly levels: readonly number[];
+      /** Each wait is moved by up to this share of it, up or down. @default 0 */
+      readonly jitter?: number;
+    }
+  | {
+      /** Retries at most. */
+      readonly max: number;
+      /** Seconds to wait after the failed `attempt` (1 for the first). */
+      readonly delay: (attempt: number, error: unknown) => number;
+    };
+
+/** How a definition retries, made total: how long to wait after a failed attempt, or `undefined` for never again. */
+export type RetryPolicy = (attempt: number, error: unknown, random: () => number) => number | undefined;
+
+/** @throws TypeError when the option makes no sense; seconds in, milliseconds out */
+export function retryPolicy(option: RetryOption): RetryPolicy {
+  if (option === false) return () => undefined;
+  if (option === true) return levelsPolicy(ROGER_LEVELS, 0);
+  if ("levels" in option) {
+    const { levels, jitter = 0 } = option;
+    if (!Array.isArray(levels) || !levels.every((s) => Number.isFinite(s) && s >= 0)) throw new TypeError("retry.levels: a list of seconds from 0");
+    if (!(jitter >= 0 && jitter <= 1)) throw new TypeError("retry.jitter: a number from 0 to 1");
+    return levelsPolicy(levels, jitter);
+  }
+  const { max, delay } = option;
+  if (!Number.isSafeInteger(max) || max < 0) throw new TypeError("retry.max: a whole number from 0");
+  if (typeof delay !== "function") throw new TypeError("retry.delay: a function of the attempt and the error");
+  return (attempt, error) => (attempt > max ? undefined : (asked(error) ?? seconds(delay(attempt, error))));
+}
+
+function levelsPolicy(levels: readonly number[], jitter: number): RetryPolicy {
+  return (attempt, error, random) => {
+    const level = levels[attempt - 1];
+    if (level === undefined) return undefined;
+    return asked(error) ?? seconds(level * (1 + jitter * (2 * random() - 1)));
+  };
+}
+
+function asked(error: unknown): number | undefined {
+  return error instanceof RetryAfter ? seconds(error.seconds) : undefined;
+}
+
+/** A user's delay function may answer nonsense: it then waits for Roger's longest level rather than spin. */
+function seconds(value: number): number {
+  return Number.isFinite(value) && value >= 0 ? Math.round(value * 1000) : 1_800_000;
+}

@@ -1,0 +1,34 @@
+/** Thrown by a handler: this job will never succeed. It is buried at once, with the reason, whatever retries are left. */
+export class Discard extends Error {
+  constructor(reason: string, options?: ErrorOptions) {
+    super(reason, options);
+    this.name = "Discard";
+  }
+}
+
+/** Thrown by a handler: not now. The job runs again after `seconds`; no attempt is charged. */
+export class Snooze extends Error {
+  readonly seconds: number;
+
+  constructor(seconds: number) {
+    super(`snoozed for ${seconds} s`);
+    this.name = "Snooze";
+    this.seconds = checkSeconds(seconds);
+  }
+}
+
+/** Thrown by a handler: this attempt failed, and the other side said when to come back. Takes the place of the retry's own delay. */
+export class RetryAfter extends Error {
+  readonly seconds: number;
+
+  constructor(seconds: number, message = `retry after ${seconds} s`, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "RetryAfter";
+    this.seconds = checkSeconds(seconds);
+  }
+}
+
+function checkSeconds(seconds: number): number {
+  if (Number.isFinite(seconds) && seconds >= 0) return seconds;
+  throw new RangeError(`seconds must be a number from 0, not ${seconds}`);
+}
