@@ -12,7 +12,7 @@ export interface BuriedJob {
   readonly reason: BurialReason;
   /** Epoch ms. */
   readonly buriedAt: number;
-  /** The last error first asked for: what a list shows. */
+  /** The error it was buried for. */
   readonly error: FailedAttempt["error"];
   /** Failed attempts, oldest first, the last 20. */
   readonly history: readonly FailedAttempt[];
@@ -24,6 +24,8 @@ export interface BuriedJob {
 export interface BuriedStore {
   /** Buries a job; burying it again (a redelivery) replaces the item. */
   bury(job: Omit<BuriedJob, "rev">): Promise<void>;
+  /** @returns `false` when the item was written anew since `rev` was read, or is gone */
+  remove(partition: string, id: string, rev: string): Promise<boolean>;
   get(partition: string, id: string): Promise<BuriedJob | undefined>;
   list(partition: string, page: { readonly limit: number; readonly cursor?: string }): Promise<{ jobs: BuriedJob[]; cursor?: string }>;
 }
