@@ -33,6 +33,8 @@ export interface Envelope {
   /** Epoch ms of the first enqueueing; a retry does not move it. */
   readonly enqueued_at: number;
   readonly traceparent?: string;
+  /** Since when no worker knows the name, epoch ms; absent once one does. */
+  readonly unknown_since?: number;
   /** Failed attempts so far, oldest first, at most the last 20. */
   readonly history?: readonly FailedAttempt[];
 }

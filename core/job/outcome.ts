@@ -13,6 +13,10 @@ export type Outcome =
   | { readonly kind: "retry"; readonly delayMs: number; readonly failure: FailedAttempt }
   | { readonly kind: "snooze"; readonly delayMs: number }
   | { readonly kind: "bury"; readonly reason: BurialReason; readonly failure: FailedAttempt }
+  /** No such name in this build: parked until a worker knows it. */
+  | { readonly kind: "unknown_name" }
+  /** A redelivery of what was recorded before: nothing is left to do but the ack. */
+  | { readonly kind: "recorded" }
   /** Back to the queue, no attempt charged. */
   | { readonly kind: "hand_back" };
 

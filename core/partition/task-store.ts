@@ -29,8 +29,12 @@ export interface TaskReport {
   readonly arn?: string;
   readonly busy: number;
   readonly memoryBytes: number;
-  /** The cluster version that it has applied: every command up to it. */
-  readonly version: number;
+  /**
+   * The counter of each group of partitions (`ClusterVersion.shards`) that the task has applied: every command of
+   * partition `p` is known to it once `shards[shardOf(p)]` has reached the counter that the command left behind.
+   */
+  readonly shards: readonly number[];
+  /** Queues that have jobs ready or running here. One that is absent is idle, if the task has applied its group. */
   readonly queues: readonly QueueReport[];
   readonly running: readonly RunningJob[];
   /** More jobs run than `running` lists. */
@@ -40,8 +44,6 @@ export interface TaskReport {
 export interface QueueReport {
   readonly partition: string;
   readonly key: QueueKey;
-  /** The revision of the partition that the task has applied to this queue. */
-  readonly revision: number;
   readonly share: number;
   readonly running: number;
   /** Messages ready in RabbitMQ, as the task that owns the count asked last; absent: another task counts it. */
