@@ -13,6 +13,7 @@ import type { PoolBounds } from "../core/partition/desired-tasks.ts";
  * | `ROGER_SLOTS` | worker | jobs it runs at once; default 10 |
  * | `ROGER_JOBS` | worker, `functions/jobs.ts` | a module that exports job definitions; default `#jobs` |
  * | `ROGER_HEALTH_PORT` | worker | port of `GET /health`; default 8080, 0 takes a free one |
+ * | `ROGER_DRAIN_SECONDS` | worker | a graceful stop lets jobs run on for this long; default 90, less than ECS's `stopTimeout` by 10 or more |
  * | `ROGER_LOG_LEVEL` | worker, functions | default `info` |
  * | `ROGER_CLUSTER` | functions | the ECS cluster that the services live in |
  * | `ROGER_SERVICES` | functions | JSON `[{"pool","service","slots","min","max"}]`: what scaling may do |
@@ -29,6 +30,7 @@ export interface WorkerEnvironment {
   readonly slots: number;
   readonly jobs: string;
   readonly healthPort: number;
+  readonly drainMs: number;
   readonly logLevel: string;
   readonly ecsAgentUri: string | undefined;
   readonly ecsMetadataUri: string | undefined;
@@ -43,6 +45,7 @@ export function workerEnvironment(env: Environment = process.env): WorkerEnviron
     slots: whole(env, "ROGER_SLOTS", 10, 1, 1_000),
     jobs: env.ROGER_JOBS ?? "#jobs",
     healthPort: whole(env, "ROGER_HEALTH_PORT", 8080, 0, 65_535),
+    drainMs: whole(env, "ROGER_DRAIN_SECONDS", 90, 0, 109) * 1000,
     logLevel: env.ROGER_LOG_LEVEL ?? "info",
     ecsAgentUri: env.ECS_AGENT_URI,
     ecsMetadataUri: env.ECS_CONTAINER_METADATA_URI_V4,

@@ -1,3 +1,14 @@
+import type { Service } from "../contract/service.ts";
+
+/** RabbitMQ as a process uses it. Started, it connects and reconnects by itself; it need not be there at the start. */
+export interface Broker extends Service {
+  readonly connected: boolean;
+  readonly publisher: JobPublisher;
+  readonly admin: QueueAdmin;
+  /** A channel of its own for one partition's consumers; a new one at each call. */
+  partition(id: string): PartitionChannel;
+}
+
 /** A message to publish: one job, to one queue. */
 export interface OutgoingJob {
   /** The RabbitMQ queue, `<partition>-<queue>`. */
@@ -28,6 +39,8 @@ export interface Delivery {
   readonly redelivered: boolean;
   /** The broker's count of earlier deliveries, as a suspicion only: its rules differ by version. */
   readonly deliveryCount: number;
+  /** A dead letter's first queue (`x-first-death-queue`); `undefined` for any other message. */
+  readonly deadFrom: string | undefined;
   /** Set once the channel that delivered it is gone: the broker has it back, and settling does nothing. */
   readonly lost: boolean;
   /** The outcome is recorded. Sent once per tick, coalesced. */

@@ -1,7 +1,7 @@
 import { InvalidInput, RogerError } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
 import { checkPartition, checkPool, checkQueue } from "../contract/names.ts";
-import { listedQueues, type Partition, type PartitionStatus, type Pools, totalHeld } from "./partition.ts";
+import { listedQueues, type Partition, type Pools, poolQueues, totalHeld } from "./partition.ts";
 
 export type Command =
   | { readonly type: "start"; readonly pools: Pools }
@@ -63,26 +63,27 @@ function existing(id: string, before: Partition | undefined): Partition {
   return before;
 }
 
+const NEW = { status: "stopped", revision: 0, pools: {}, paused: [], held: {}, shares: {} } as const;
+
 function start(id: string, before: Partition | undefined, pools: Pools): Partition {
   if (before?.status === "deleting") throw new CommandRefused("still_running", `partition ${id} is being deleted: try again once it is gone`);
-  if (before === undefined) {
-    return configure({ id, status: "running", revision: 0, pools: {}, paused: [], held: {}, shares: {} }, pools);
-  }
   // A tombstone's revision is gone on from, so that what was read before the deletion can never be taken for new.
-  const base: Partition = before.status === "deleted" ? { ...before, paused: [], held: {}, shares: {} } : before;
-  return configure({ ...base, status: "running" }, pools, before.status);
+  const partition = before === undefined || before.status === "deleted" ? { ...NEW, id, revision: before?.revision ?? 0 } : before;
+  return partition.status === "running" ? configure(partition, pools) : next(partition, { status: "running", ...listed(partition, pools) });
 }
 
-/** Replaces the list of queues. Entries of `held` and `shares` appear with their queue and stay: tasks count in them. */
-function configure(partition: Partition, pools: Pools, statusBefore: PartitionStatus = partition.status): Partition {
-  if (statusBefore === partition.status && partition.revision > 0 && samePools(partition.pools, pools)) return partition;
-  const keys = Object.entries(pools).flatMap(([pool, queues]) => Object.keys(queues).map((queue) => `${pool}/${queue}` as const));
-  return next(partition, {
-    status: partition.status,
+function configure(partition: Partition, pools: Pools): Partition {
+  return samePools(partition.pools, pools) ? partition : next(partition, listed(partition, pools));
+}
+
+/** A new list of queues. Entries of `held` and `shares` appear with their queue and stay: tasks count in them. */
+function listed(partition: Partition, pools: Pools): Pick<Partition, "pools" | "held" | "shares"> {
+  const keys = poolQueues({ pools }).map(({ key }) => key);
+  return {
     pools,
     held: { ...Object.fromEntries(keys.map((key) => [key, 0])), ...partition.held },
     shares: { ...Object.fromEntries(keys.map((key) => [key, {}])), ...partition.shares },
-  });
+  };
 }
 
 function pause(partition: Partition, queue: string): Partition {
