@@ -14,6 +14,7 @@ import type { PoolBounds } from "../core/partition/desired-tasks.ts";
  * | `ROGER_JOBS` | worker, `functions/jobs.ts` | a module that exports job definitions; default `#jobs` |
  * | `ROGER_HEALTH_PORT` | worker | port of `GET /health`; default 8080, 0 takes a free one |
  * | `ROGER_DRAIN_SECONDS` | worker | a graceful stop lets jobs run on for this long; default 90, less than ECS's `stopTimeout` by 10 or more |
+ * | `ROGER_REPORT_SECONDS` | worker | how often it tells, at most, what it runs and how long its queues are; default 15 |
  * | `ROGER_LOG_LEVEL` | worker, functions | default `info` |
  * | `ROGER_CLUSTER` | functions | the ECS cluster that the services live in |
  * | `ROGER_SERVICES` | functions | JSON `[{"pool","service","slots","min","max"}]`: what scaling may do |
@@ -31,6 +32,7 @@ export interface WorkerEnvironment {
   readonly jobs: string;
   readonly healthPort: number;
   readonly drainMs: number;
+  readonly reportMs: number;
   readonly logLevel: string;
   readonly ecsAgentUri: string | undefined;
   readonly ecsMetadataUri: string | undefined;
@@ -46,6 +48,7 @@ export function workerEnvironment(env: Environment = process.env): WorkerEnviron
     jobs: env.ROGER_JOBS ?? "#jobs",
     healthPort: whole(env, "ROGER_HEALTH_PORT", 8080, 0, 65_535),
     drainMs: whole(env, "ROGER_DRAIN_SECONDS", 90, 0, 109) * 1000,
+    reportMs: whole(env, "ROGER_REPORT_SECONDS", 15, 1, 60) * 1000,
     logLevel: env.ROGER_LOG_LEVEL ?? "info",
     ecsAgentUri: env.ECS_AGENT_URI,
     ecsMetadataUri: env.ECS_CONTAINER_METADATA_URI_V4,

@@ -7,6 +7,8 @@ export const QUEUE_PATTERN = /^[a-z][a-z0-9_]{0,31}$/;
 export const POOL_PATTERN = QUEUE_PATTERN;
 /** Job names: what `defineJob` registers and envelopes carry. */
 export const JOB_NAME_PATTERN = /^[A-Za-z][A-Za-z0-9_.:-]{0,99}$/;
+/** Job ids: ours are UUIDs version 7, a caller's own may be any of these. */
+export const JOB_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;
 export const DEFAULT_POOL = "default";
 export const DEFAULT_QUEUE = "default";
 /** Dead letters of every tenant's queue end here; a worker turns them into buried jobs. */

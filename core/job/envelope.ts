@@ -1,6 +1,6 @@
 import { InvalidInput } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
-import { JOB_NAME_PATTERN, PARTITION_PATTERN, QUEUE_PATTERN } from "../contract/names.ts";
+import { JOB_ID_PATTERN, JOB_NAME_PATTERN, PARTITION_PATTERN, QUEUE_PATTERN } from "../contract/names.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
@@ -42,8 +42,6 @@ export interface Envelope {
 /** Bytes that are no job, or not one of this version: the message is buried with this reason. */
 export class InvalidEnvelope extends InvalidInput {}
 
-const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;
-
 /**
  * @returns the message body, at most 256 KiB
  * @throws InvalidInput naming `args` when the whole is larger
@@ -68,7 +66,7 @@ export function decodeEnvelope(body: Buffer | string): Envelope {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new InvalidEnvelope("envelope", "not an object");
   const e = value as Record<string, unknown>;
   if (e.v !== 1) throw new InvalidEnvelope("envelope.v", `version ${JSON.stringify(e.v)} is not known here, 1 is`);
-  matches(e, "id", ID_PATTERN);
+  matches(e, "id", JOB_ID_PATTERN);
   matches(e, "name", JOB_NAME_PATTERN);
   matches(e, "partition", PARTITION_PATTERN);
   matches(e, "queue", QUEUE_PATTERN);

@@ -78,7 +78,11 @@ export function failureOf(end: Omit<RunEnd, "result" | "aborted">, error: unknow
   };
 }
 
-function cut(text: string, bytes: number): string {
+/** Control characters are six bytes each in JSON: a text of them would outgrow its bound, and the item its own. */
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g;
+
+function cut(whole: string, bytes: number): string {
+  const text = whole.slice(0, bytes).replace(CONTROL, "?");
   return Buffer.byteLength(text) <= bytes ? text : Buffer.from(text).subarray(0, bytes).toString().replace(/\uFFFD+$/u, "");
 }
 

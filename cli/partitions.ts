@@ -1,0 +1,155 @@
+import type { PartitionView, QueueLists } from "../client/views.ts";
+import type { PartitionStatus } from "../core/partition/partition.ts";
+import { type Command, given, type Input, numberOption, type Option, type Output, positional, UsageError, WAIT } from "./command.ts";
+import { table } from "./table.ts";
+
+const POOL: Option = { type: "string", multiple: true, value: "<pool>:<queue>=<n>", help: "a queue of another pool; may be repeated" };
+
+const start: Command = {
+  name: "start",
+  summary: "start a partition, or replace the queues of a running one",
+  usage: "<partition> [<queue>=<max_workers>…]",
+  positionals: [1, 51],
+  options: { pool: POOL, wait: WAIT },
+  examples: ["start acme default=10 other=2", "start acme default=10 --pool big:video=1 --wait 10"],
+  run: async (input) => shown(await input.api.start(positional(input, 0), queueLists(input), waitOf(input))),
+};
+
+const reconfigure: Command = {
+  name: "reconfigure",
+  summary: "replace the queues of a running partition; the list is complete",
+  usage: "<partition> [<queue>=<max_workers>…]",
+  positionals: [1, 51],
+  options: { pool: POOL, wait: WAIT },
+  examples: ["reconfigure acme default=4"],
+  run: async (input) => shown(await input.api.reconfigure(positional(input, 0), queueLists(input), waitOf(input))),
+};
+
+const safeStop: Command = {
+  name: "safe-stop",
+  summary: "start no new job; stopped once the running ones have finished",
+  usage: "<partition>",
+  positionals: [1, 1],
+  options: { wait: WAIT },
+  examples: ["safe-stop acme --wait 25"],
+  run: async (input) => shown(await input.api.safeStop(positional(input, 0), waitOf(input))),
+};
+
+const stop: Command = {
+  name: "stop",
+  summary: "stop now; running jobs are aborted and go back to their queue",
+  usage: "<partition>",
+  positionals: [1, 1],
+  options: { wait: WAIT },
+  examples: ["stop acme"],
+  run: async (input) => shown(await input.api.stop(positional(input, 0), waitOf(input))),
+};
+
+const partitions: Command = {
+  name: "partitions",
+  summary: "all partitions, or one with its queues and the tasks that work them",
+  usage: "[<partition>]",
+  positionals: [0, 1],
+  options: {
+    status: { type: "string", value: "<status>", help: "only running, draining, stopped or deleting ones" },
+    limit: { type: "string", value: "<n>", help: "at most so many" },
+    cursor: { type: "string", value: "<cursor>", help: "the next page, as the last one said" },
+  },
+  examples: ["partitions", "partitions acme", "partitions --status draining"],
+  run: async (input) => {
+    const [id] = input.positionals;
+    if (id !== undefined) return shown(await input.api.partition(id));
+    // The API says which statuses there are.
+    const status = input.text("status") as PartitionStatus | undefined;
+    const page = await input.api.partitions(given({ status, limit: numberOption(input, "limit"), cursor: input.text("cursor") }));
+    const rows = page.partitions.map(({ id, status, revision, queues }) => [
+      id,
+      status,
+      revision,
+      sum(queues, "running"),
+      queues.map(shortQueue).join(" "),
+    ]);
+    return {
+      answer: page,
+      lines: [...table(["PARTITION", "STATUS", "REVISION", "RUNNING", "QUEUES"], rows, "no partitions"), ...nextPage(page.cursor)],
+    };
+  },
+};
+
+const remove: Command = {
+  name: "delete",
+  summary: "remove a stopped partition with its queues; run it again until it is gone",
+  usage: "<partition>",
+  positionals: [1, 1],
+  options: { force: { type: "boolean", help: "also when jobs are left: they are deleted" } },
+  examples: ["delete acme", "delete acme --force"],
+  run: async (input) => {
+    const id = positional(input, 0);
+    const answer = await input.api.delete(id, { force: input.flag("force") });
+    return { answer, lines: [answer.status === "deleted" ? `${id} is deleted` : `${id} is being deleted: run this again until it is gone`] };
+  },
+};
+
+export const partitionCommands: readonly Command[] = [start, reconfigure, safeStop, stop, partitions, remove];
+
+export function waitOf(input: Input): { readonly wait?: number } {
+  return given({ wait: numberOption(input, "wait") });
+}
+
+export function nextPage(cursor: string | null): string[] {
+  return cursor === null ? [] : [`more: --cursor ${cursor}`];
+}
+
+/** `default=10 other=2` and `--pool big:default=3`. Names and bounds are the API's to judge. */
+function queueLists(input: Input): QueueLists {
+  const queues = Object.fromEntries(input.positionals.slice(1).map(queueAndNumber));
+  const others = input.texts("pool");
+  if (others.length === 0) return { queues };
+  const pools: Record<string, Record<string, number>> = Object.keys(queues).length > 0 ? { default: queues } : {};
+  for (const other of others) {
+    const seam = other.indexOf(":");
+    if (seam <= 0) throw new UsageError(`--pool: "${other}" is not <pool>:<queue>=<max_workers>`);
+    const pool = other.slice(0, seam);
+    const [queue, maxWorkers] = queueAndNumber(other.slice(seam + 1));
+    pools[pool] = { ...pools[pool], [queue]: maxWorkers };
+  }
+  return { pools };
+}
+
+function queueAndNumber(text: string): [string, number] {
+  const [, queue, maxWorkers] = /^([^=]+)=(\d+)$/.exec(text) ?? [];
+  if (queue === undefined) throw new UsageError(`"${text}" is not <queue>=<max_workers>`);
+  return [queue, Number(maxWorkers)];
+}
+
+/** A partition in full. */
+export function shown(partition: PartitionView): Output {
+  const rows = partition.queues.map((queue) => [
+    queue.queue,
+    queue.pool,
+    queue.max_workers,
+    queue.held,
+    queue.running,
+    queue.ready,
+    Object.keys(queue.shares).length,
+    queue.paused ? "paused" : "",
+  ]);
+  const behind = partition.applied.filter(({ revision }) => revision === null).length;
+  const applied = `${partition.applied.length - behind} of ${partition.applied.length} tasks are up to date${partition.as_of === null ? "" : `, as of ${partition.as_of}`}`;
+  return {
+    answer: partition,
+    lines: [
+      `${partition.id} is ${partition.status}, revision ${partition.revision}`,
+      ...table(["QUEUE", "POOL", "MAX", "HELD", "RUNNING", "READY", "TASKS", ""], rows, "no queues"),
+      applied,
+    ],
+  };
+}
+
+function sum(queues: PartitionView["queues"], what: "running"): number {
+  return queues.reduce((total, queue) => total + queue[what], 0);
+}
+
+function shortQueue({ pool, queue, max_workers }: PartitionView["queues"][number]): string {
+  return `${pool === "default" ? "" : `${pool}:`}${queue}=${max_workers}`;
+}

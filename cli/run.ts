@@ -1,0 +1,107 @@
+import { parseArgs } from "node:util";
+import { ApiProblem, RogerApi } from "../client/api.ts";
+import { InvalidInput, RogerError } from "../core/contract/errors.ts";
+import { type Command, type Input, type Output, UsageError } from "./command.ts";
+import { commandHelp, findCommand, GLOBAL_OPTIONS, generalHelp, usageLine } from "./help.ts";
+import { printable } from "./table.ts";
+
+/** Exit codes: done; refused by the API; a command line that makes no sense; the API can't be reached. */
+export type ExitCode = 0 | 1 | 2 | 3;
+
+export interface Surroundings {
+  readonly version: string;
+  /** Where the API is when `--api` doesn't say. @throws InvalidInput */
+  apiUrl(): string;
+  readStdin(): Promise<string>;
+  print(lines: readonly string[]): void;
+  printError(line: string): void;
+}
+
+/** One call of `roger`. */
+export async function run(argv: readonly string[], around: Surroundings): Promise<ExitCode> {
+  try {
+    await dispatch(argv, around);
+    return 0;
+  } catch (error) {
+    return failed(error, around);
+  }
+}
+
+function failed(error: unknown, around: Surroundings): ExitCode {
+  if (error instanceof UsageError) {
+    around.printError(`error: ${error.message}`);
+    return 2;
+  }
+  // Anything else is a bug, which should show its stack.
+  if (!(error instanceof RogerError)) throw error;
+  around.printError(`error: ${printable(error.message)} (${error.code})`);
+  return error.code === "unreachable" ? 3 : 1;
+}
+
+async function dispatch(argv: readonly string[], around: Surroundings): Promise<void> {
+  const [first, ...rest] = argv;
+  if (first === undefined || first === "help" || first === "--help" || first === "-h") return around.print(help(rest[0]));
+  if (first === "--version") return around.print([around.version]);
+  if (first.startsWith("-")) throw new UsageError("the command comes first, then its options; see roger help");
+  await runCommand(known(first), rest, around);
+}
+
+function help(name: string | undefined): string[] {
+  return name === undefined ? generalHelp() : commandHelp(known(name));
+}
+
+function known(name: string): Command {
+  const command = findCommand(name);
+  if (command === undefined) throw new UsageError(`there is no command "${name}"; see roger help`);
+  return command;
+}
+
+async function runCommand(command: Command, args: readonly string[], around: Surroundings): Promise<void> {
+  const { values, positionals } = parse(command, args);
+  if (values.help === true) return around.print(commandHelp(command));
+  if (values.version === true) return around.print([around.version]);
+  const [least, most] = command.positionals;
+  if (positionals.length < least || positionals.length > most) throw new UsageError(`usage: ${usageLine(command)}`);
+  const input: Input = {
+    api: openApi(typeof values.api === "string" ? values.api : undefined, around),
+    positionals,
+    text: (option) => (typeof values[option] === "string" ? values[option] : undefined),
+    texts: (option) => (Array.isArray(values[option]) ? values[option].map(String) : []),
+    flag: (option) => values[option] === true,
+    readStdin: around.readStdin,
+  };
+  const json = values.json === true;
+  const { answer, lines } = await answered(command, input, json, around);
+  around.print(json ? [JSON.stringify(answer)] : lines);
+}
+
+/** With `--json` a refusal is an answer, too: it is printed unchanged before it becomes an error. */
+async function answered(command: Command, input: Input, json: boolean, around: Surroundings): Promise<Output> {
+  try {
+    return await command.run(input);
+  } catch (error) {
+    if (json && error instanceof ApiProblem && error.body !== undefined) around.print([JSON.stringify(error.body)]);
+    throw error;
+  }
+}
+
+function openApi(url: string | undefined, around: Surroundings): RogerApi {
+  try {
+    return new RogerApi(url ?? around.apiUrl());
+  } catch (error) {
+    if (error instanceof InvalidInput) throw new UsageError(url === undefined ? error.message : `--api: "${url}" is no http(s) URL`);
+    throw error;
+  }
+}
+
+function parse(command: Command, args: readonly string[]): { values: Readonly<Record<string, unknown>>; positionals: string[] } {
+  const options = Object.entries({ ...GLOBAL_OPTIONS, ...command.options }).map(
+    ([name, { type, multiple = false }]) => [name, { type, multiple, ...(name === "help" ? { short: "h" } : {}) }] as const,
+  );
+  try {
+    return parseArgs({ args: [...args], options: Object.fromEntries(options), allowPositionals: true, strict: true });
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError(`${error.message}; see roger help ${command.name}`);
+    throw error;
+  }
+}

@@ -1,0 +1,27 @@
+import type { Command } from "./command.ts";
+import { table } from "./table.ts";
+
+const tasks: Command = {
+  name: "tasks",
+  summary: "every task, what it holds and what it runs",
+  usage: "",
+  positionals: [0, 0],
+  options: {},
+  examples: ["tasks"],
+  run: async (input) => {
+    const answer = await input.api.tasks();
+    const rows = answer.tasks.map((task) => [
+      task.task,
+      task.pool,
+      task.state,
+      task.slots,
+      task.slots - task.free,
+      task.running.length + task.running_left_out,
+      task.reported_at,
+      task.shares.map(({ partition, queue, share }) => `${partition}-${queue}=${share}`).join(" "),
+    ]);
+    return { answer, lines: table(["TASK", "POOL", "STATE", "SLOTS", "BUSY", "RUNNING", "REPORTED", "SHARES"], rows, "no tasks") };
+  },
+};
+
+export const taskCommands: readonly Command[] = [tasks];

@@ -1,0 +1,101 @@
+import { brokerQueue, splitQueueKey } from "../core/contract/names.ts";
+import type { QueueAdmin } from "../core/job/broker.ts";
+import { CommandRefused } from "../core/partition/commands.ts";
+import { listedQueues, type Partition, totalHeld } from "../core/partition/partition.ts";
+import { runCommand } from "./commands.ts";
+import type { QueuesDeps } from "./deps.ts";
+import { RequestRefused } from "./problem.ts";
+
+/** One request removes items for at most so long; the caller asks again. */
+const REMOVE_BUDGET_MS = 10_000;
+/** Items read at once, and removed side by side. */
+const REMOVE_BATCH = 25;
+
+/**
+ * The end of a partition, step by step; each can be done again, so a request that died is simply repeated:
+ *
+ * ```
+ * stopped ─▶ deleting ─▶ nothing held ─▶ no parked jobs ─▶ no RabbitMQ queues ─▶ no buried jobs ─▶ tombstone
+ * ```
+ *
+ * Parked jobs go before the queues, so that no pump fills a queue that is about to be removed.
+ * @throws CommandRefused while it runs; RequestRefused `not_empty` when jobs are left and `force` isn't given
+ */
+export async function deletePartition(deps: QueuesDeps, id: string, force: boolean): Promise<"deleting" | "deleted"> {
+  const before = await deps.store.partitions.get(id);
+  if (before === undefined) throw new CommandRefused("unknown_partition", `there is no partition "${id}"`);
+  // A repeated request whose first answer was lost.
+  if (before.status === "deleted") return "deleted";
+  // The decision is made once, before `deleting`: from then on there is no way back.
+  if (before.status === "stopped" && !force) await refuseUnlessEmpty(deps, before);
+  const partition = await runCommand(deps, id, { type: "delete" });
+  if (totalHeld(partition) > 0) return "deleting";
+
+  const deadline = deps.clock.monotonic() + REMOVE_BUDGET_MS;
+  if (!(await removeParked(deps, id, deadline))) return "deleting";
+  await deps.withQueues((queues) => removeQueues(queues, partition));
+  if (!(await removeBuried(deps, id, deadline))) return "deleting";
+  return (await deps.store.partitions.bury(partition, deps.clock.now())) ? "deleted" : "deleting";
+}
+
+async function refuseUnlessEmpty(deps: QueuesDeps, partition: Partition): Promise<void> {
+  const refuse = (what: string) => {
+    throw new RequestRefused("not_empty", `partition ${partition.id} still has ${what}; force=true deletes them, too`);
+  };
+  // What runs is on its way back to its queue.
+  if (totalHeld(partition) > 0) refuse("jobs that are ending");
+  const parked = await deps.store.parked.list(partition.id, { limit: 1 });
+  if (parked.jobs.length > 0) refuse("parked jobs");
+  await deps.withQueues(async (queues) => {
+    for (const queue of everyQueue(partition)) {
+      const depth = (await queues.depth(brokerQueue(partition.id, queue))) ?? 0;
+      if (depth > 0) refuse(`${depth} jobs in queue ${queue}`);
+    }
+  });
+}
+
+async function removeQueues(queues: QueueAdmin, partition: Partition): Promise<void> {
+  for (const queue of everyQueue(partition)) await queues.remove(brokerQueue(partition.id, queue));
+}
+
+/** Queues that the partition lists or once listed: dropped from the list, they keep their jobs. */
+export function everyQueue(partition: Partition): string[] {
+  const once = Object.keys(partition.held).map((key) => splitQueueKey(key as keyof Partition["held"]).queue);
+  return [...new Set([...listedQueues(partition), ...once])].sort();
+}
+
+/** @returns whether none is left */
+function removeParked({ store, clock }: QueuesDeps, partition: string, deadline: number): Promise<boolean> {
+  return removeAll(
+    async () =>
+      (await store.parked.list(partition, { limit: REMOVE_BATCH })).jobs.map(
+        ({ id, rev }) =>
+          () =>
+            store.parked.remove({ partition, id }, rev),
+      ),
+    () => clock.monotonic() < deadline,
+  );
+}
+
+/** @returns whether none is left */
+function removeBuried({ store, clock }: QueuesDeps, partition: string, deadline: number): Promise<boolean> {
+  return removeAll(
+    async () =>
+      (await store.buried.list(partition, { limit: REMOVE_BATCH })).jobs.map(
+        ({ id, rev }) =>
+          () =>
+            store.buried.remove(partition, id, rev),
+      ),
+    () => clock.monotonic() < deadline,
+  );
+}
+
+/** An item that was written anew since it was read stays, and is met again in the next batch. */
+async function removeAll(nextBatch: () => Promise<(() => Promise<boolean>)[]>, inTime: () => boolean): Promise<boolean> {
+  do {
+    const removals = await nextBatch();
+    if (removals.length === 0) return true;
+    await Promise.all(removals.map((remove) => remove()));
+  } while (inTime());
+  return false;
+}

@@ -1,0 +1,66 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
+import { handle, type LambdaEvent } from "hono/aws-lambda";
+import { type FunctionsEnvironment, functionsEnvironment } from "../client/environment.ts";
+import { systemClock } from "../core/contract/clock.ts";
+import { describeError } from "../core/contract/errors.ts";
+import { openDocument } from "../store/client.ts";
+import { openStore } from "../store/store.ts";
+import type { Deps } from "./deps.ts";
+import { openServices } from "./ecs.ts";
+import { openLog } from "./log.ts";
+import { problemOf } from "./problem.ts";
+import { openScaler } from "./scaler.ts";
+
+export type LambdaHandler = (event: APIGatewayProxyEventV2) => Promise<APIGatewayProxyStructuredResultV2>;
+
+/** Everything an app of this Lambda needs, from its environment. */
+export function lambdaDeps(environment: FunctionsEnvironment): Deps {
+  const log = openLog(environment.logLevel);
+  const store = openStore({ document: openDocument({}), table: environment.table, clock: systemClock });
+  const deps = { store, clock: systemClock, log };
+  if (environment.cluster === undefined || environment.services.length === 0) return deps;
+  const services = openServices(environment.cluster);
+  return { ...deps, scaler: openScaler({ ...deps, services, bounds: environment.services }) };
+}
+
+/**
+ * Makes a Hono app a Lambda behind API Gateway (payload v2). What it needs is made at the first invocation and kept;
+ * if that fails, the next invocation tries again.
+ */
+export function lambda(app: (deps: Deps, environment: FunctionsEnvironment) => OpenAPIHono | Promise<OpenAPIHono>): LambdaHandler {
+  let opened: Promise<ReturnType<typeof handle>> | undefined;
+  const open = async () => {
+    const environment = functionsEnvironment();
+    return handle(await app(lambdaDeps(environment), environment));
+  };
+  return async (event) => {
+    try {
+      opened ??= open();
+      return (await (
+        await opened
+      )(normalise(event))) as APIGatewayProxyStructuredResultV2;
+    } catch (error) {
+      opened = undefined;
+      openLog("error").error("the function could not be set up", { request_id: event.requestContext.requestId, error: describeError(error) });
+      // Whatever it was, it is ours: a bad environment must not look like a bad request.
+      const problem = { ...problemOf(undefined), request_id: event.requestContext.requestId };
+      return { statusCode: 500, headers: { "content-type": "application/problem+json" }, body: JSON.stringify(problem) };
+    }
+  };
+}
+
+/**
+ * Takes what API Gateway does to a path back: a named stage stands in front of it, and `%3F`, `%23` and `%5C` may come
+ * decoded, which a URL would read as the end of the path. A body of GET or HEAD, which a Request can't have, is dropped.
+ */
+function normalise(event: APIGatewayProxyEventV2): LambdaEvent {
+  const { stage, http } = event.requestContext;
+  const prefix = `/${stage}/`;
+  const path = stage !== "$default" && event.rawPath.startsWith(prefix) ? event.rawPath.slice(prefix.length - 1) : event.rawPath;
+  const { body, ...rest } = event;
+  const bodiless = http.method === "GET" || http.method === "HEAD" || body === undefined;
+  const normal = { ...rest, ...(bodiless ? {} : { body }), rawPath: path.replace(/[?#\\]/g, encodeURIComponent) };
+  // Hono has a type of its own for the same event; the two differ in what may be absent.
+  return normal as unknown as LambdaEvent;
+}

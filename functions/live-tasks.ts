@@ -1,0 +1,88 @@
+import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
+import type { QueueKey } from "../core/contract/names.ts";
+import { shardOf } from "../core/partition/partition.ts";
+import type { ClusterVersion } from "../core/partition/partition-store.ts";
+import type { QueueReport, RunningJob, TaskLease, TaskReport, TaskStore } from "../core/partition/task-store.ts";
+
+/** A report older than this says nothing of now: its task is gone or cut off, even if nobody is left to declare it dead. */
+const FRESH_MS = 4 * DEFAULT_TIMINGS.report;
+
+export interface LiveTask {
+  readonly lease: TaskLease;
+  /** Absent until the task has told of itself for the first time. */
+  readonly report: TaskReport | undefined;
+}
+
+/** All tasks and what they told: two reads, from which every view and the scaling pass is made. */
+export interface TaskOverview {
+  /** Dead ones included. */
+  readonly leases: readonly TaskLease[];
+  readonly reports: ReadonlyMap<string, TaskReport>;
+  /** Not dead, and heard of lately. */
+  readonly live: readonly LiveTask[];
+}
+
+export async function readTasks(tasks: TaskStore, now: number): Promise<TaskOverview> {
+  const [leases, reports] = await Promise.all([tasks.leases(), tasks.reports()]);
+  const byBoot = new Map(reports.map((report) => [report.boot, report]));
+  const live = leases
+    .filter(({ dead }) => !dead)
+    .map((lease) => ({ lease, report: byBoot.get(lease.boot) }))
+    .filter(({ report }) => report === undefined || now - report.at <= FRESH_MS);
+  return { leases, reports: byBoot, live };
+}
+
+/** One queue's entry in one report. */
+interface Heard {
+  readonly at: number;
+  readonly queue: QueueReport;
+}
+
+/** Running and ready jobs of a queue as live tasks told; `ready` is absent when none of them counted it. */
+export interface QueueCounts {
+  readonly running: number;
+  readonly ready?: number;
+}
+
+/** What live tasks told of every queue, looked up by partition and queue. Reports leave idle queues out. */
+export function queueCounts(overview: TaskOverview): (partition: string, key: QueueKey) => QueueCounts {
+  const all = overview.live.flatMap(({ report }) => (report?.queues ?? []).map((queue) => ({ at: report?.at ?? 0, queue })));
+  const byQueue = Map.groupBy(all, ({ queue }) => `${queue.partition} ${queue.key}`);
+  return (partition, key) => countsOf(byQueue.get(`${partition} ${key}`) ?? []);
+}
+
+function countsOf(heard: readonly Heard[]): QueueCounts {
+  const running = heard.reduce((sum, { queue }) => sum + queue.running, 0);
+  // The newest count: which task counts a queue may change.
+  const ready = heard.filter(({ queue }) => queue.ready !== undefined).toSorted((a, b) => b.at - a.at)[0]?.queue.ready;
+  return ready === undefined ? { running } : { running, ready };
+}
+
+/** Live tasks of a pool that have told of themselves. */
+export function reportsOf(overview: TaskOverview, pool: string): TaskReport[] {
+  return overview.live.flatMap(({ report }) => (report?.pool === pool ? [report] : []));
+}
+
+/** Whether a task knows every command of the partition that the counters count. */
+export function hasApplied(report: TaskReport | undefined, partition: string, cluster: ClusterVersion): boolean {
+  const shard = shardOf(partition);
+  return report !== undefined && (report.shards[shard] ?? 0) >= (cluster.shards[shard] ?? 0);
+}
+
+/** Whether a queue that no report mentions is idle: the pool has tasks, and all of them know the partition as it is. */
+export function isWatched(overview: TaskOverview, partition: string, pool: string, cluster: ClusterVersion): boolean {
+  const reports = reportsOf(overview, pool);
+  return reports.length > 0 && reports.every((report) => hasApplied(report, partition, cluster));
+}
+
+export interface RunningJobAt {
+  readonly job: RunningJob;
+  readonly report: TaskReport;
+}
+
+/** Running jobs as live tasks last reported them. */
+export function runningJobs(overview: TaskOverview, partition: string): RunningJobAt[] {
+  return overview.live.flatMap(({ report }) =>
+    report === undefined ? [] : report.running.filter((job) => job.partition === partition).map((job) => ({ job, report })),
+  );
+}

@@ -1,0 +1,32 @@
+import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
+import manifest from "../package.json" with { type: "json" };
+import type { Log } from "./deps.ts";
+import { newApp } from "./http.ts";
+import { lambda } from "./lambda.ts";
+import * as routes from "./routes.ts";
+
+const INFO = {
+  title: "Roger, serverless",
+  version: manifest.version,
+  description: "Partitions of jobs: start and stop them, set how many of their jobs run at once, enqueue jobs and find them again.",
+  license: { name: "MIT", url: "https://opensource.org/license/mit" },
+};
+
+/** The whole API as an OpenAPI 3.1 document, made of the same schemas that check its requests. */
+export function openapiDocument(): object {
+  const app = new OpenAPIHono();
+  for (const route of Object.values<RouteConfig>(routes)) app.openAPIRegistry.registerPath(route);
+  return app.getOpenAPI31Document({ openapi: "3.1.0", info: INFO, servers: [{ url: "/" }] });
+}
+
+export function openapiApp({ log }: { readonly log: Log }): OpenAPIHono {
+  const app = newApp(log);
+  let document: object | undefined;
+  app.get("/openapi.json", (c) => {
+    document ??= openapiDocument();
+    return c.json(document);
+  });
+  return app;
+}
+
+export const handler = lambda(openapiApp);

@@ -1,0 +1,108 @@
+import type { z } from "@hono/zod-openapi";
+import type { Problem } from "../client/views.ts";
+import { RogerError } from "../core/contract/errors.ts";
+
+export type ProblemStatus = 400 | 404 | 405 | 409 | 413 | 500 | 503;
+
+const TITLES: Readonly<Record<ProblemStatus, string>> = {
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  409: "Conflict",
+  413: "Content Too Large",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+/**
+ * Every code that the API answers, with its HTTP status. A failure whose code is not here is our own:
+ * it is answered as `internal`, and what went wrong goes to the log only.
+ */
+const STATUS_OF: ReadonlyMap<string, ProblemStatus> = new Map([
+  ["invalid_json", 400],
+  ["invalid_request", 400],
+  ["unknown_job", 400],
+  ["nothing_accepted", 400],
+  ["not_found", 404],
+  ["unknown_partition", 404],
+  ["unknown_queue", 404],
+  ["method_not_allowed", 405],
+  ["conflict", 409],
+  ["not_empty", 409],
+  ["not_running", 409],
+  ["still_running", 409],
+  ["body_too_large", 413],
+  ["broker_unavailable", 503],
+  ["store_unavailable", 503],
+]);
+
+/** The longest field path and detail that an answer repeats of a request. */
+const FIELD_CHARS = 200;
+const DETAIL_CHARS = 1_000;
+
+/** A refusal that only the HTTP API knows; the rooms below throw their own. `code` must be listed above. */
+export class RequestRefused extends RogerError {
+  readonly field: string | undefined;
+  /** What the problem says beside the members of RFC 9457. */
+  readonly members: object;
+
+  constructor(code: string, detail: string, field?: string, members: object = {}) {
+    super(code, detail);
+    this.name = "RequestRefused";
+    this.field = field;
+    this.members = members;
+  }
+}
+
+/** A zod verdict as a refusal naming the first field at fault; a field that should not be there goes before one that is missing. */
+export function refusalOf(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[] = []): RequestRefused {
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
+  if (issue === undefined) return new RequestRefused("invalid_request", "invalid");
+  const unknown = issue.code === "unrecognized_keys" ? issue.keys[0] : undefined;
+  const path = [...prefix, ...issue.path, ...(unknown === undefined ? [] : [unknown])].map(String).join(".");
+  const field = path === "" ? "body" : path;
+  return new RequestRefused("invalid_request", `${field.slice(0, FIELD_CHARS)}: ${messageOf(issue)}`, field);
+}
+
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys") return "unknown field";
+  if (issue.code === "invalid_key") return issue.issues[0]?.message ?? issue.message;
+  return issue.message;
+}
+
+/** What a thrown value is to the caller. The cause of an `internal` one stays with us. */
+export function problemOf(error: unknown): Problem & { readonly status: ProblemStatus } {
+  const code = error instanceof RogerError ? error.code : "internal";
+  const status = STATUS_OF.get(code);
+  if (status === undefined || !(error instanceof RogerError)) {
+    return {
+      title: TITLES[500],
+      status: 500,
+      code: "internal",
+      detail: "something went wrong on our side; the request may or may not have had an effect",
+    };
+  }
+  const field = "field" in error && typeof error.field === "string" ? error.field : undefined;
+  return {
+    title: TITLES[status],
+    status,
+    code,
+    detail: error.message.slice(0, DETAIL_CHARS),
+    ...(field === undefined ? {} : { field: field.slice(0, FIELD_CHARS) }),
+    ...(error instanceof RequestRefused ? error.members : {}),
+  };
+}
+
+/** Seconds after which a caller may come back when a backend is away. */
+const RETRY_AFTER_SECONDS = "2";
+
+export function problemResponse(problem: Problem, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(JSON.stringify(problem), {
+    status: problem.status,
+    headers: {
+      "content-type": "application/problem+json",
+      ...(problem.status === 503 ? { "retry-after": RETRY_AFTER_SECONDS } : {}),
+      ...headers,
+    },
+  });
+}

@@ -1,0 +1,83 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { FunctionsEnvironment } from "../client/environment.ts";
+import { describeError, InvalidInput } from "../core/contract/errors.ts";
+import { brokerQueue } from "../core/contract/names.ts";
+import { CommandRefused } from "../core/partition/commands.ts";
+import { readBody } from "./body.ts";
+import { command, knownPartition } from "./commands.ts";
+import { deletePartition, everyQueue } from "./delete-partition.ts";
+import type { Log, QueuesDeps, WithQueues } from "./deps.ts";
+import { newApp } from "./http.ts";
+import { lambda } from "./lambda.ts";
+import { NoBody } from "./requests.ts";
+import * as routes from "./routes.ts";
+import { peekedView } from "./wire.ts";
+
+/** Queues, and the end of a partition: the only app that speaks to RabbitMQ. */
+export function queuesApp(deps: QueuesDeps): OpenAPIHono {
+  const app = newApp(deps.log);
+
+  app.openapi(routes.pause, async (c) => {
+    await readBody(c, NoBody);
+    const { partition, queue } = c.req.valid("param");
+    return c.json(await command(deps, partition, { type: "pause", queue }, c.req.valid("query").wait), 200);
+  });
+  app.openapi(routes.resume, async (c) => {
+    await readBody(c, NoBody);
+    const { partition, queue } = c.req.valid("param");
+    return c.json(await command(deps, partition, { type: "resume", queue }, c.req.valid("query").wait), 200);
+  });
+  app.openapi(routes.purge, async (c) => {
+    await readBody(c, NoBody);
+    const name = await knownQueue(deps, c.req.valid("param"));
+    // No such queue in RabbitMQ: nothing was ever queued there.
+    return c.json({ removed: (await deps.withQueues((queues) => queues.purge(name))) ?? 0 }, 202);
+  });
+  app.openapi(routes.peek, async (c) => {
+    const name = await knownQueue(deps, c.req.valid("param"));
+    const { limit } = c.req.valid("query");
+    const bodies = (await deps.withQueues((queues) => queues.peek(name, limit))) ?? [];
+    return c.json({ jobs: bodies.map(peekedView) }, 200);
+  });
+  app.openapi(routes.deletePartition, async (c) => {
+    const status = await deletePartition(deps, c.req.valid("param").partition, c.req.valid("query").force);
+    return c.json({ status }, status === "deleted" ? 200 : 202);
+  });
+  return app;
+}
+
+/** @returns the RabbitMQ queue @throws CommandRefused `unknown_partition` or `unknown_queue` */
+async function knownQueue(deps: QueuesDeps, at: { readonly partition: string; readonly queue: string }): Promise<string> {
+  const partition = await knownPartition(deps, at.partition);
+  const queues = everyQueue(partition);
+  if (!queues.includes(at.queue)) {
+    throw new CommandRefused("unknown_queue", `partition ${at.partition} has no queue "${at.queue}"; it has ${queues.join(", ") || "none"}`);
+  }
+  return brokerQueue(at.partition, at.queue);
+}
+
+/**
+ * A connection for each piece of work: a Lambda is frozen between invocations, and a frozen connection is a dead one.
+ * @throws InvalidInput when no broker is configured
+ */
+async function queuesPerInvocation(environment: FunctionsEnvironment, log: Log): Promise<WithQueues> {
+  const url = environment.amqpUrl;
+  if (url === undefined) throw new InvalidInput("ROGER_AMQP_URL", "must be set");
+  // Imported here, so that no other function carries an AMQP client.
+  const { openBroker } = await import("../broker/broker.ts");
+  const open = () => openBroker({ url, name: "roger functions" });
+  // Connects nothing: a URL that is none fails here, and not later as if the caller's request were bad.
+  open();
+  return async (work) => {
+    const broker = open();
+    try {
+      await broker.start();
+      return await work(broker.admin);
+    } finally {
+      // The work is done or has failed; how the connection ends changes neither.
+      await broker.stop().catch((error: unknown) => log.warn("the broker connection did not close", { error: describeError(error) }));
+    }
+  };
+}
+
+export const handler = lambda(async (deps, environment) => queuesApp({ ...deps, withQueues: await queuesPerInvocation(environment, deps.log) }));

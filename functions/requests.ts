@@ -1,0 +1,102 @@
+import { z } from "@hono/zod-openapi";
+import { LIMITS } from "../core/contract/limits.ts";
+import { JOB_ID_PATTERN, DEFAULT_POOL, JOB_NAME_PATTERN, PARTITION_PATTERN, QUEUE_PATTERN } from "../core/contract/names.ts";
+import type { Json } from "../core/job/envelope.ts";
+import type { Pools } from "../core/partition/partition.ts";
+
+/** What the API takes: path, query and body of each request. Objects are strict, so a misspelt field is told, not ignored. */
+
+const partition = z.string().regex(PARTITION_PATTERN);
+const queue = z.string().regex(QUEUE_PATTERN);
+
+export const PartitionPath = z.strictObject({ partition });
+export const QueuePath = z.strictObject({ partition, queue });
+export const JobPath = z.strictObject({ partition, job: z.string().regex(JOB_ID_PATTERN) });
+
+/** The longest `?wait`: API Gateway gives up on a request after 30 s. */
+const MAX_WAIT_SECONDS = 25;
+
+const seconds = z
+  .string()
+  .regex(/^\d{1,3}(\.\d{1,3})?$/, "must be a number of seconds")
+  .transform(Number)
+  .pipe(z.number().max(MAX_WAIT_SECONDS))
+  .openapi({ type: "number", minimum: 0, maximum: MAX_WAIT_SECONDS });
+
+const limit = (otherwise: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,6}$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.number().min(1).max(max))
+    .default(otherwise)
+    .openapi({ type: "integer", minimum: 1, maximum: max, default: otherwise });
+
+/** n.b. the document generator does not know `exactOptional`, which the ports' types ask for: it has to be told. */
+const OPTIONAL = { param: { required: false } } as const;
+
+const cursor = z.string().min(1).max(2_000).exactOptional().openapi(OPTIONAL);
+
+export const WaitQuery = z.strictObject({ wait: seconds.default(0) });
+export const PartitionsQuery = z.strictObject({
+  status: z.enum(["running", "draining", "stopped", "deleting"]).exactOptional().openapi(OPTIONAL),
+  limit: limit(50, 100),
+  cursor,
+});
+export const JobsQuery = z.strictObject({ state: z.enum(["running", "parked", "buried"]), limit: limit(50, 100), cursor });
+export const PeekQuery = z.strictObject({ limit: limit(20, 100) });
+export const DeleteQuery = z.strictObject({
+  force: z
+    .enum(["true", "false"])
+    .default("false")
+    .transform((text) => text === "true"),
+});
+
+export const NoBody = z.strictObject({});
+
+const maxWorkers = z.int("must be a whole number").min(0).max(LIMITS.maxWorkers);
+const queues = z.record(queue, maxWorkers);
+const pools = z.record(queue, queues);
+
+/** Start and reconfigure: exactly one of `queues` (short for the pool `default`) and `pools`. */
+export const QueueListsBody = z.strictObject({ queues: queues.exactOptional(), pools: pools.exactOptional() }).superRefine((body, check) => {
+  const neither = body.queues === undefined && body.pools === undefined;
+  const both = body.queues !== undefined && body.pools !== undefined;
+  const field = body.pools === undefined ? "queues" : "pools";
+  if (neither) check.addIssue({ code: "custom", path: [field], message: 'give "queues" or "pools"' });
+  if (both) check.addIssue({ code: "custom", path: [field], message: 'give "queues" or "pools", not both' });
+  const total = Object.values(poolsOf(body)).reduce((sum, byQueue) => sum + Object.keys(byQueue).length, 0);
+  if (total > LIMITS.queuesPerPartition) {
+    check.addIssue({ code: "custom", path: [field], message: `${total} queues; a partition has at most ${LIMITS.queuesPerPartition}` });
+  }
+});
+
+export function poolsOf(body: { readonly queues?: Pools[string]; readonly pools?: Pools }): Pools {
+  return body.pools ?? { [DEFAULT_POOL]: body.queues ?? {} };
+}
+
+export const JobBody = z
+  .strictObject({
+    name: z.string().regex(JOB_NAME_PATTERN),
+    // Any JSON: the body was parsed from it, and the job's own schema has the say.
+    args: z.custom<Json>().default({}),
+    delay: z
+      .number()
+      .min(0)
+      .max(LIMITS.delayMs / 1000)
+      .exactOptional(),
+    run_at: z.iso.datetime({ offset: true }).exactOptional(),
+  })
+  .superRefine((body, check) => {
+    if (body.delay !== undefined && body.run_at !== undefined) {
+      check.addIssue({ code: "custom", path: ["run_at"], message: 'give "delay" or "run_at", not both' });
+    }
+  });
+
+export type JobBody = z.infer<typeof JobBody>;
+
+/** A list for the document; what is checked at first is only that it is one. */
+export const BulkBodyInFull = z.strictObject({ jobs: z.array(JobBody).min(1).max(LIMITS.bulkJobs) });
+
+/** The items are checked one by one, each with an answer of its own. */
+export const BulkBody = z.strictObject({ jobs: z.array(z.unknown()).min(1).max(LIMITS.bulkJobs) });

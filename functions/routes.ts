@@ -1,0 +1,187 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import {
+  BulkBodyInFull,
+  DeleteQuery,
+  JobBody,
+  JobPath,
+  JobsQuery,
+  NoBody,
+  PartitionPath,
+  PartitionsQuery,
+  PeekQuery,
+  QueueListsBody,
+  QueuePath,
+  WaitQuery,
+} from "./requests.ts";
+import {
+  AcceptedSchema,
+  DeletedSchema,
+  HealthSchema,
+  JobDetailSchema,
+  JobPageSchema,
+  PartitionPageSchema,
+  PartitionSchema,
+  PeekedSchema,
+  ProblemSchema,
+  PurgedSchema,
+  TasksSchema,
+} from "./schemas.ts";
+
+/** The whole HTTP API on one page: the apps take their routes from here, and so does the OpenAPI document. */
+
+/**
+ * A body for the document only. Given as a schema, zod-openapi would insist on a JSON content type, which `curl -d`
+ * doesn't send: handlers parse bodies with `readBody`, by the same schemas.
+ */
+function documented(schema: z.ZodType, required = true) {
+  const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+  return { required, content: { "application/json": { schema: jsonSchema as Record<string, unknown> } } };
+}
+
+function json<S extends z.ZodType>(schema: S, description: string) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+const problem = { description: "A problem", content: { "application/problem+json": { schema: ProblemSchema } } };
+
+const partitionAnswers = { 200: json(PartitionSchema, "The partition as it is now"), default: problem };
+const noBody = documented(NoBody, false);
+
+const lifecycle = { tags: ["Partitions"], responses: partitionAnswers };
+
+export const start = createRoute({
+  ...lifecycle,
+  method: "post",
+  path: "/partitions/{partition}/start",
+  summary: "Start a partition with these queues, or replace its queues if it runs",
+  request: { params: PartitionPath, query: WaitQuery, body: documented(QueueListsBody) },
+});
+
+export const reconfigure = createRoute({
+  ...lifecycle,
+  method: "post",
+  path: "/partitions/{partition}/reconfigure",
+  summary: "Replace the queues of a running partition; the list is complete",
+  request: { params: PartitionPath, query: WaitQuery, body: documented(QueueListsBody) },
+});
+
+export const safeStop = createRoute({
+  ...lifecycle,
+  method: "post",
+  path: "/partitions/{partition}/safe-stop",
+  summary: "Start no new job; stopped once the running ones have finished",
+  request: { params: PartitionPath, query: WaitQuery, body: noBody },
+});
+
+export const stop = createRoute({
+  ...lifecycle,
+  method: "post",
+  path: "/partitions/{partition}/stop",
+  summary: "Stop now; running jobs are aborted and go back to their queue",
+  request: { params: PartitionPath, query: WaitQuery, body: noBody },
+});
+
+export const listPartitions = createRoute({
+  method: "get",
+  path: "/partitions",
+  tags: ["Partitions"],
+  summary: "Partitions, a page at a time",
+  request: { query: PartitionsQuery },
+  responses: { 200: json(PartitionPageSchema, "A page"), default: problem },
+});
+
+export const getPartition = createRoute({
+  ...lifecycle,
+  method: "get",
+  path: "/partitions/{partition}",
+  summary: "A partition, its queues and their shares",
+  request: { params: PartitionPath },
+});
+
+export const deletePartition = createRoute({
+  method: "delete",
+  path: "/partitions/{partition}",
+  tags: ["Partitions"],
+  summary: "Remove a stopped partition with its queues and jobs; ask again until it is deleted",
+  request: { params: PartitionPath, query: DeleteQuery },
+  responses: { 200: json(DeletedSchema, "It is gone"), 202: json(DeletedSchema, "Something is left: ask again"), default: problem },
+});
+
+export const pause = createRoute({
+  method: "post",
+  path: "/partitions/{partition}/queues/{queue}/pause",
+  tags: ["Queues"],
+  summary: "Start no new job of this queue",
+  request: { params: QueuePath, query: WaitQuery, body: noBody },
+  responses: partitionAnswers,
+});
+
+export const resume = createRoute({
+  method: "post",
+  path: "/partitions/{partition}/queues/{queue}/resume",
+  tags: ["Queues"],
+  summary: "End a pause",
+  request: { params: QueuePath, query: WaitQuery, body: noBody },
+  responses: partitionAnswers,
+});
+
+export const purge = createRoute({
+  method: "post",
+  path: "/partitions/{partition}/queues/{queue}/purge",
+  tags: ["Queues"],
+  summary: "Remove the jobs that wait in this queue",
+  request: { params: QueuePath, body: noBody },
+  responses: { 202: json(PurgedSchema, "How many were removed"), default: problem },
+});
+
+export const peek = createRoute({
+  method: "get",
+  path: "/partitions/{partition}/queues/{queue}/jobs",
+  tags: ["Queues"],
+  summary: "The first jobs that wait in this queue",
+  request: { params: QueuePath, query: PeekQuery },
+  responses: { 200: json(PeekedSchema, "The jobs"), default: problem },
+});
+
+export const enqueue = createRoute({
+  method: "post",
+  path: "/partitions/{partition}/jobs",
+  tags: ["Jobs"],
+  summary: "Enqueue one job, or up to 100 as `jobs`; accepted means durable",
+  request: { params: PartitionPath, body: documented(z.union([JobBody, BulkBodyInFull])) },
+  responses: { 202: json(AcceptedSchema, "Accepted; a list answers item by item"), default: problem },
+});
+
+export const listJobs = createRoute({
+  method: "get",
+  path: "/partitions/{partition}/jobs",
+  tags: ["Jobs"],
+  summary: "Running, parked or buried jobs, a page at a time",
+  request: { params: PartitionPath, query: JobsQuery },
+  responses: { 200: json(JobPageSchema, "A page"), default: problem },
+});
+
+export const getJob = createRoute({
+  method: "get",
+  path: "/partitions/{partition}/jobs/{job}",
+  tags: ["Jobs"],
+  summary: "Where a job is",
+  request: { params: JobPath },
+  responses: { 200: json(JobDetailSchema, "The job; `unknown` when it is queued or finished"), default: problem },
+});
+
+export const tasks = createRoute({
+  method: "get",
+  path: "/tasks",
+  tags: ["Tasks"],
+  summary: "Every task, its shares and its running jobs",
+  responses: { 200: json(TasksSchema, "The tasks"), default: problem },
+});
+
+export const health = createRoute({
+  method: "get",
+  path: "/health",
+  tags: ["Tasks"],
+  summary: "Whether the API reaches its state",
+  responses: { 200: json(HealthSchema, "It does"), default: problem },
+});

@@ -1,0 +1,109 @@
+import { once } from "node:events";
+import { Agent, request } from "node:http";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { text } from "node:stream/consumers";
+import { afterEach, describe, expect, it } from "vitest";
+import { readBody } from "../../functions/body.ts";
+import { newApp } from "../../functions/http.ts";
+import { NoBody } from "../../functions/requests.ts";
+import { type AnsweredRequest, type Gateway, type GatewayOptions, PortTaken, startGateway } from "../../local/gateway.ts";
+import { recordedLog } from "../api-world.ts";
+
+const started: Gateway[] = [];
+afterEach(async () => {
+  for (const gateway of started.splice(0)) await gateway.stop();
+});
+
+async function gateway(change: Partial<GatewayOptions> = {}): Promise<Gateway> {
+  const app = newApp(recordedLog());
+  app.get("/hello", (c) => c.json({ hello: "you" }));
+  app.post("/body", async (c) => c.json(await readBody(c, NoBody)));
+  const running = await startGateway({ app, port: 0, ...change });
+  started.push(running);
+  return running;
+}
+
+/** What comes back for bytes that no HTTP client would send. */
+async function raw(url: string, bytes: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  socket.end(bytes);
+  return text(socket);
+}
+
+describe("the local gateway", () => {
+  it("answers on 127.0.0.1 and tells of each answer; a listener that throws changes nothing", async () => {
+    const told: AnsweredRequest[] = [];
+    const { url } = await gateway({
+      onRequest: (answered) => {
+        told.push(answered);
+        throw new Error("a listener");
+      },
+    });
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(await (await fetch(`${url}/hello`)).json()).toEqual({ hello: "you" });
+    expect((await fetch(`${url}/nowhere`)).status).toBe(404);
+    expect(told).toMatchObject([
+      { method: "GET", path: "/hello", status: 200, durationMs: expect.any(Number) },
+      { path: "/nowhere", status: 404 },
+    ]);
+  });
+
+  it("stops with keep-alive connections open, and twice", async () => {
+    const { url, stop } = await gateway();
+    const agent = new Agent({ keepAlive: true });
+    const call = request(`${url}/hello`, { agent }).end();
+    const [response] = await once(call, "response");
+    response.resume();
+    await once(response, "end");
+    await Promise.all([stop(), stop()]);
+    await expect(fetch(`${url}/hello`)).rejects.toThrow();
+    agent.destroy();
+  });
+
+  it("lets a request under way end, and cuts it off after the grace", async () => {
+    const begun = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<Response>();
+    const app = {
+      fetch: () => {
+        begun.resolve();
+        return release.promise;
+      },
+    };
+    const patient = await gateway({ app });
+    const answer = fetch(patient.url);
+    await begun.promise;
+    const stopping = patient.stop();
+    release.resolve(new Response("done"));
+    expect(await (await answer).text()).toBe("done");
+    await stopping;
+
+    const hasty = await gateway({ app: { fetch: () => new Promise(() => {}) }, graceMs: 50 });
+    const cut = fetch(hasty.url).catch((error: unknown) => error);
+    await hasty.stop();
+    expect(await cut).toBeInstanceOf(Error);
+  });
+
+  it("says that its port is taken, or takes the next free one", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    await expect(gateway({ port })).rejects.toThrow(PortTaken);
+    await expect(gateway({ port })).rejects.toThrow(`port ${port} is in use`);
+    const moved = await gateway({ port, portMayMove: true });
+    expect(Number(new URL(moved.url).port)).toBeGreaterThan(port);
+    other.close();
+  });
+
+  it("answers malformed requests and bodies too large with problems, and lives on", async () => {
+    const { url } = await gateway();
+    expect(await raw(url, "GET /hello HTTP/1.1\r\nHost: a b c\r\nConnection: close\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 [\s\S]*"invalid_request"/);
+    expect(await raw(url, "nonsense\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 /);
+    const tooLarge = await fetch(`${url}/body`, { method: "POST", body: "x".repeat(600_000) });
+    expect([tooLarge.status, ((await tooLarge.json()) as { code: string }).code]).toEqual([413, "body_too_large"]);
+    // Without a content-length the bytes are counted as they come.
+    const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(64 * 1024)) });
+    const streamed = await fetch(`${url}/body`, { method: "POST", body: endless, duplex: "half" } as RequestInit).catch(() => undefined);
+    expect(streamed?.status ?? 413).toBe(413);
+    expect((await fetch(`${url}/hello`)).status).toBe(200);
+  });
+});

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { run, type Surroundings } from "../../cli/run.ts";
+import { table } from "../../cli/table.ts";
+
+function around(change: Partial<Surroundings> = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const surroundings: Surroundings = {
+    version: "1.2.3",
+    apiUrl: () => "http://127.0.0.1:9",
+    readStdin: async () => "",
+    print: (lines) => out.push(...lines),
+    printError: (line) => err.push(line),
+    ...change,
+  };
+  return { out, err, surroundings };
+}
+
+describe("the command line", () => {
+  it.each([[[]], [["help"]], [["--help"]], [["-h"]]])("%j shows every command", async (argv) => {
+    const { out, surroundings } = around();
+    expect(await run(argv, surroundings)).toBe(0);
+    const names = [
+      "start",
+      "reconfigure",
+      "safe-stop",
+      "stop",
+      "pause",
+      "resume",
+      "enqueue",
+      "partitions",
+      "tasks",
+      "jobs",
+      "peek",
+      "purge",
+      "delete",
+    ];
+    for (const name of names) expect(out.join("\n")).toMatch(new RegExp(`^  ${name} `, "m"));
+  });
+
+  it.each([
+    ["help", "enqueue"],
+    ["enqueue", "--help"],
+  ])("%s %s shows usage, options and examples", async (...argv) => {
+    const { out, surroundings } = around();
+    expect(await run(argv, surroundings)).toBe(0);
+    expect(out[0]).toBe("Usage: roger enqueue <partition> <job name> [<args>|-] [options]");
+    expect(out.join("\n")).toContain("--delay <seconds>");
+    expect(out.join("\n")).toContain("Examples:\n  roger enqueue acme hash-file");
+  });
+
+  it.each([[["--version"]], [["tasks", "--version"]]])("%j shows the version", async (argv) => {
+    const { out, surroundings } = around();
+    expect([await run(argv, surroundings), out]).toEqual([0, ["1.2.3"]]);
+  });
+
+  it.each([
+    [["strat", "acme"], 'there is no command "strat"'],
+    [["help", "strat"], 'there is no command "strat"'],
+    [["--json", "tasks"], "the command comes first"],
+    [["start"], "usage: roger start <partition>"],
+    [["stop", "acme", "globex"], "usage: roger stop <partition>"],
+    [["stop", "acme", "--force"], "Unknown option '--force'"],
+    [["stop", "acme", "--wait"], "argument missing"],
+    [["stop", "acme", "--wait", "soon"], '--wait: "soon" is no number'],
+    [["start", "acme", "default"], '"default" is not <queue>=<max_workers>'],
+    [["start", "acme", "default=-1"], '"default=-1" is not <queue>=<max_workers>'],
+    [["start", "acme", "--pool", "default=1"], "--pool"],
+    [["enqueue", "acme", "greet", "{"], "args: not JSON"],
+    [["tasks", "--api", "nowhere"], '--api: "nowhere" is no http(s) URL'],
+  ])("%j is a usage error", async (argv, message) => {
+    const { out, err, surroundings } = around();
+    expect(await run(argv, surroundings)).toBe(2);
+    expect(err).toEqual([expect.stringContaining(message)]);
+    expect(out).toEqual([]);
+  });
+});
+
+describe("tables", () => {
+  it("align words to the left and numbers to the right, and show what is not known as -", () => {
+    const rows = [
+      ["default", 10, null],
+      ["mail", 2, 345],
+    ] as const;
+    expect(table(["QUEUE", "MAX", "READY"], rows, "none")).toEqual(["QUEUE    MAX  READY", "default   10      -", "mail       2    345"]);
+    expect(table(["QUEUE"], [], "no queues")).toEqual(["no queues"]);
+  });
+
+  it("let no job's text command the terminal", () => {
+    expect(table(["WHAT"], [["a\u001b[31mred\u001b[0m\nline"]], "")).toEqual(["WHAT", "a [31mred [0m line"]);
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { systemClock } from "../../core/contract/clock.ts";
+import { composeApp } from "../../functions/app.ts";
+import type { AllDeps } from "../../functions/deps.ts";
+import { openapiDocument } from "../../functions/openapi.ts";
+
+type Node = { readonly [key: string]: unknown };
+interface Operation extends Node {
+  readonly summary: string;
+  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required?: boolean }[];
+  readonly requestBody?: { readonly content: Node };
+  readonly responses: Node;
+}
+
+const document = JSON.parse(JSON.stringify(openapiDocument())) as {
+  openapi: string;
+  info: { title: string; version: string };
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Node };
+};
+const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+  Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+);
+
+function* references(node: unknown): Generator<string> {
+  if (typeof node !== "object" || node === null) return;
+  for (const [key, value] of Object.entries(node)) {
+    if (key === "$ref" && typeof value === "string") yield value;
+    yield* references(value);
+  }
+}
+
+describe("the OpenAPI document", () => {
+  it("has every operation that the app serves, and no other", () => {
+    const deps = { clock: systemClock, log: { info() {}, warn() {}, error() {} } } as unknown as AllDeps;
+    const served = composeApp(deps).routes.filter(({ method, path }) => method !== "ALL" && path !== "/openapi.json");
+    const inDocument = operations.map(({ path, method }) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ":$1")}`);
+    expect(new Set(inDocument)).toEqual(new Set(served.map(({ method, path }) => `${method} ${path}`)));
+  });
+
+  it("declares each path parameter, a summary and what problems look like", () => {
+    expect(document).toMatchObject({ openapi: "3.1.0", info: { title: expect.any(String), version: expect.any(String) } });
+    for (const { path, operation } of operations) {
+      const declared = (operation.parameters ?? []).filter(({ in: where }) => where === "path").map(({ name }) => name);
+      expect(declared).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name));
+      expect(operation.summary).not.toBe("");
+      expect(operation.responses.default).toMatchObject({
+        content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+      });
+    }
+  });
+
+  it("knows what is optional", () => {
+    const list = document.paths["/partitions"]?.get?.parameters?.map(({ name, required }) => [name, required]);
+    expect(list).toEqual([
+      ["status", false],
+      ["limit", false],
+      ["cursor", false],
+    ]);
+    expect(document.components.schemas.Problem).toMatchObject({ required: ["title", "status", "code", "detail"] });
+  });
+
+  it("has what every reference points to", () => {
+    const names = new Set(Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`));
+    const wanted = [...references(document)];
+    expect(wanted.length).toBeGreaterThan(10);
+    expect(wanted.filter((reference) => !names.has(reference))).toEqual([]);
+  });
+
+  it("describes bodies by the schemas that check them", () => {
+    const start = document.paths["/partitions/{partition}/start"]?.post?.requestBody?.content["application/json"];
+    expect(start).toMatchObject({
+      schema: { type: "object", additionalProperties: false, properties: { queues: { type: "object" }, pools: { type: "object" } } },
+    });
+    const enqueue = document.paths["/partitions/{partition}/jobs"]?.post?.requestBody?.content["application/json"];
+    expect(enqueue).toMatchObject({
+      schema: {
+        anyOf: [
+          { properties: { name: {}, args: {}, delay: {}, run_at: {} } },
+          { properties: { jobs: { maxItems: 100, items: { type: "object" } } } },
+        ],
+      },
+    });
+  });
+});

@@ -1,0 +1,158 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { LIMITS } from "../../core/contract/limits.ts";
+import { brokerQueue, splitBrokerQueue } from "../../core/contract/names.ts";
+import { checkArgs, defineJob } from "../../core/job/define-job.ts";
+import { decodeEnvelope, type Envelope, encodeEnvelope, InvalidEnvelope } from "../../core/job/envelope.ts";
+import { decideOutcome, nextAttempt, type RunEnd } from "../../core/job/outcome.ts";
+import { registryOf } from "../../core/job/registry.ts";
+import { ROGER_LEVELS, retryPolicy } from "../../core/job/retry.ts";
+import { Discard, RetryAfter, Snooze } from "../../core/job/verdicts.ts";
+
+const envelope: Envelope = { v: 1, id: "0199-a", name: "mail", args: { to: "x" }, partition: "acme", queue: "default", attempt: 1, enqueued_at: 1 };
+const ended = (error: unknown, change: Partial<RunEnd> = {}): RunEnd => ({
+  envelope,
+  startedAt: 10,
+  endedAt: 20,
+  task: "t1",
+  aborted: false,
+  result: { ok: false, error },
+  ...change,
+});
+
+describe("names", () => {
+  it("never lets two partitions meet in one RabbitMQ queue", () => {
+    const partition = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,12}$/);
+    const queue = fc.stringMatching(/^[a-z][a-z0-9_]{0,8}$/);
+    fc.assert(
+      fc.property(partition, queue, (p, q) => {
+        expect(splitBrokerQueue(brokerQueue(p, q))).toEqual({ partition: p, queue: q });
+      }),
+    );
+  });
+});
+
+describe("envelope", () => {
+  it("comes back as it went, with fields of a newer build", () => {
+    const newer = { ...envelope, priority: 3 } as Envelope;
+    expect(decodeEnvelope(encodeEnvelope(newer))).toEqual(newer);
+    expect(nextAttempt(newer, { attempt: 1, started_at: 1, failed_at: 2, task: "t", error: { name: "E", message: "m" } })).toMatchObject({ priority: 3, attempt: 2 });
+  });
+
+  it.each([
+    ["no JSON", "{", "envelope"],
+    ["a list", "[]", "envelope"],
+    ["another version", JSON.stringify({ ...envelope, v: 2 }), "envelope.v"],
+    ["no args", JSON.stringify({ ...envelope, args: undefined }), "envelope.args"],
+    ["a bad name", JSON.stringify({ ...envelope, name: "" }), "envelope.name"],
+    ["a bad partition", JSON.stringify({ ...envelope, partition: "../x" }), "envelope.partition"],
+    ["attempt 0", JSON.stringify({ ...envelope, attempt: 0 }), "envelope.attempt"],
+  ])("refuses %s, naming the field", (_, body, field) => {
+    expect(() => decodeEnvelope(body)).toThrow(InvalidEnvelope);
+    expect(() => decodeEnvelope(body)).toThrow(new RegExp(`^${field}:`));
+  });
+
+  it("refuses what no queue and no item could hold", () => {
+    expect(() => encodeEnvelope({ ...envelope, args: "x".repeat(LIMITS.envelopeBytes) })).toThrow(/^args: the job is \d+ bytes/);
+  });
+});
+
+describe("defineJob", () => {
+  const args = z.object({ to: z.string() });
+
+  it("refuses unknown options and broken ones when the module is loaded", () => {
+    const perform = () => undefined;
+    // @ts-expect-error an unknown option is a type error, too
+    expect(() => defineJob({ name: "a", args, perform, retries: 3 })).toThrow(/unknown option "retries"/);
+    expect(() => defineJob({ name: "a b", args, perform })).toThrow(/name/);
+    expect(() => defineJob({ name: "a", args, perform, queue: "A" })).toThrow(/queue/);
+    expect(() => defineJob({ name: "a", args, perform, retry: { levels: [-1] } })).toThrow(/levels/);
+  });
+
+  it("names what is wrong with args", async () => {
+    const definition = defineJob({ name: "a", args, perform: () => undefined });
+    expect(await checkArgs(definition, { to: 3 })).toMatchObject({ ok: false, problem: expect.stringMatching(/^args\.to: /) });
+    expect(await checkArgs(definition, { to: "x" })).toEqual({ ok: true, value: { to: "x" } });
+  });
+
+  it("is found by a registry, once", () => {
+    const one = defineJob({ name: "a", args, perform: () => undefined });
+    const other = defineJob({ name: "a", args, perform: () => undefined });
+    expect([...registryOf({ one, again: one, version: "1" }).keys()]).toEqual(["a"]);
+    expect(() => registryOf({ one, other })).toThrow(/two jobs are called "a"/);
+  });
+});
+
+describe("decideOutcome", () => {
+  const never = retryPolicy(false);
+  const roger = retryPolicy(true);
+
+  it("a handler that returned is done, aborted or not", () => {
+    expect(decideOutcome(ended(null, { result: { ok: true } }), never)).toEqual({ kind: "done" });
+    expect(decideOutcome(ended(null, { result: { ok: true }, aborted: true }), never)).toEqual({ kind: "done" });
+  });
+
+  it("waits Roger's levels, then buries", () => {
+    const delays = ROGER_LEVELS.map((_, i) => {
+      const outcome = decideOutcome(ended(new Error("x"), { envelope: { ...envelope, attempt: i + 1 } }), roger);
+      return outcome.kind === "retry" ? outcome.delayMs / 1000 : undefined;
+    });
+    expect(delays).toEqual([...ROGER_LEVELS]);
+    expect(decideOutcome(ended(new Error("x"), { envelope: { ...envelope, attempt: 13 } }), roger)).toMatchObject({ kind: "bury", reason: "failed" });
+  });
+
+  it("buries a failure that is not retried, with its error", () => {
+    const outcome = decideOutcome(ended(new TypeError("boom")), never);
+    expect(outcome).toMatchObject({ kind: "bury", reason: "failed", failure: { attempt: 1, task: "t1", error: { name: "TypeError", message: "boom" } } });
+  });
+
+  it("obeys verdicts", () => {
+    expect(decideOutcome(ended(new Discard("no such user")), roger)).toMatchObject({ kind: "bury", reason: "discarded" });
+    expect(decideOutcome(ended(new Snooze(7)), never)).toEqual({ kind: "snooze", delayMs: 7_000 });
+    expect(decideOutcome(ended(new RetryAfter(42)), roger)).toMatchObject({ kind: "retry", delayMs: 42_000 });
+    expect(decideOutcome(ended(new RetryAfter(42)), never)).toMatchObject({ kind: "bury", reason: "failed" });
+  });
+
+  it("charges nothing to an aborted run", () => {
+    expect(decideOutcome(ended(new Error("aborted"), { aborted: true }), never)).toEqual({ kind: "hand_back" });
+    expect(decideOutcome(ended(new Snooze(1), { aborted: true }), never)).toEqual({ kind: "hand_back" });
+    expect(decideOutcome(ended(new Discard("bad"), { aborted: true }), never)).toMatchObject({ kind: "bury" });
+  });
+
+  it("survives a retry function that throws, answers nonsense, or an error that is no Error", () => {
+    const thrower = retryPolicy({
+      max: 3,
+      delay: () => {
+        throw new Error("in delay");
+      },
+    });
+    expect(decideOutcome(ended("just text"), thrower)).toMatchObject({ kind: "retry", delayMs: 1_800_000, failure: { error: { name: "NonError", message: "just text" } } });
+    expect(decideOutcome(ended(new Error("x")), retryPolicy({ max: 3, delay: () => Number.NaN }))).toMatchObject({ delayMs: 1_800_000 });
+    const circular: Record<string, unknown> = {};
+    circular.self = circular;
+    expect(decideOutcome(ended(circular), never)).toMatchObject({ failure: { error: { message: "[object Object]" } } });
+  });
+
+  it("keeps errors within their bounds and the latest twenty", () => {
+    const outcome = decideOutcome(ended(new Error("é".repeat(5_000))), never);
+    expect(outcome.kind === "bury" && Buffer.byteLength(outcome.failure.error.message)).toBeLessThanOrEqual(LIMITS.messageBytes);
+    const binary = decideOutcome(ended(new Error("\u0000".repeat(5_000))), never);
+    expect(binary.kind === "bury" && JSON.stringify(binary.failure.error.message).length).toBeLessThanOrEqual(LIMITS.messageBytes + 2);
+    const failure = { attempt: 1, started_at: 1, failed_at: 1, task: "t", error: { name: "E", message: "m" } };
+    let job = envelope;
+    for (let i = 0; i < 30; i++) job = nextAttempt(job, failure);
+    expect(job.history).toHaveLength(LIMITS.history);
+  });
+
+  it("jitters within its share", () => {
+    const policy = retryPolicy({ levels: [100], jitter: 0.2 });
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (r) => {
+        const ms = policy(1, new Error("x"), () => r) ?? 0;
+        expect(ms).toBeGreaterThanOrEqual(80_000);
+        expect(ms).toBeLessThanOrEqual(120_000);
+      }),
+    );
+  });
+});

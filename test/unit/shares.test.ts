@@ -1,0 +1,96 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { applyCommand } from "../../core/partition/commands.ts";
+import { nextScale, neededTasks, QUIET_PASSES } from "../../core/partition/desired-tasks.ts";
+import type { Partition } from "../../core/partition/partition.ts";
+import { targetShares } from "../../core/partition/shares.ts";
+
+const partition = (maxWorkers: number, id = "acme"): Partition =>
+  applyCommand(id, undefined, { type: "start", pools: { default: { default: maxWorkers } } });
+const tasks = (count: number, slots = 100) => Array.from({ length: count }, (_, i) => ({ boot: `task-${i}`, slots }));
+const sum = (shares: Map<string, number>) => [...shares.values()].reduce((a, b) => a + b, 0);
+
+describe("targetShares", () => {
+  it("shares out the whole of max_workers and no more, over no more tasks than are useful", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 40 }), fc.string(), (maxWorkers, count, salt) => {
+        const shares = targetShares({ ...partition(maxWorkers), id: salt }, "default", "default", tasks(count, 1_000));
+        expect(sum(shares)).toBe(maxWorkers);
+        expect(shares.size).toBe(Math.min(maxWorkers, count, Math.max(2, Math.ceil(maxWorkers / 8))));
+        expect(Math.max(...shares.values()) - Math.min(...shares.values())).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  it("gives no task more than its slots, and spreads far enough for small tasks", () => {
+    const shares = targetShares(partition(20), "default", "default", tasks(30, 2));
+    expect(sum(shares)).toBe(20);
+    expect(Math.max(...shares.values())).toBe(2);
+  });
+
+  it("moves little when a task leaves: others keep at least what they had", () => {
+    for (let p = 0; p < 50; p++) {
+      const all = tasks(6);
+      const before = targetShares(partition(4, `p${p}`), "default", "default", all);
+      const gone = all[p % 6]?.boot as string;
+      const after = targetShares(partition(4, `p${p}`), "default", "default", all.filter(({ boot }) => boot !== gone));
+      for (const [boot, share] of before) if (boot !== gone) expect(after.get(boot) ?? 0).toBeGreaterThanOrEqual(share);
+    }
+  });
+
+  it("gives nothing of a queue that is paused, unlisted, at 0, or of a partition that is not running", () => {
+    const row = partition(5);
+    const one = tasks(1);
+    expect(targetShares({ ...row, paused: ["default"] }, "default", "default", one).size).toBe(0);
+    expect(targetShares(row, "default", "mail", one).size).toBe(0);
+    expect(targetShares(row, "big", "default", one).size).toBe(0);
+    expect(targetShares(partition(0), "default", "default", one).size).toBe(0);
+    for (const status of ["draining", "stopped", "deleting", "deleted"] as const) {
+      expect(targetShares({ ...row, status }, "default", "default", one).size).toBe(0);
+    }
+  });
+});
+
+describe("neededTasks", () => {
+  const bounds = { pool: "default", slots: 10, min: 0, max: 20 };
+  const full = () => undefined;
+  const idle = () => ({ ready: 0, running: 0 });
+
+  it("takes an unknown backlog for a full one", () => {
+    expect(neededTasks(bounds, [partition(25)], full)).toBe(3);
+  });
+
+  it("needs no more than the backlog does", () => {
+    expect(neededTasks(bounds, [partition(25)], () => ({ ready: 5, running: 6 }))).toBe(2);
+  });
+
+  it("keeps one task as long as a partition runs, none when none does", () => {
+    expect(neededTasks(bounds, [partition(25)], idle)).toBe(1);
+    expect(neededTasks(bounds, [{ ...partition(25), status: "stopped" }], full)).toBe(0);
+    expect(neededTasks(bounds, [{ ...partition(25), status: "stopped", held: { "default/default": 1 } }], full)).toBe(1);
+    expect(neededTasks({ ...bounds, pool: "big" }, [partition(25)], full)).toBe(0);
+  });
+
+  it("counts nothing for paused queues, and stays within min and max", () => {
+    expect(neededTasks(bounds, [{ ...partition(25), paused: ["default"] }], full)).toBe(1);
+    expect(neededTasks({ ...bounds, max: 2 }, [partition(250)], full)).toBe(2);
+    expect(neededTasks({ ...bounds, min: 2 }, [], full)).toBe(2);
+  });
+});
+
+describe("nextScale", () => {
+  it("goes out at once, in only after quiet passes and by a quarter at most", () => {
+    expect(nextScale({ desired: 2, quietPasses: 3 }, 9)).toEqual({ desired: 9, quietPasses: 0 });
+    let state = { desired: 8, quietPasses: 0 };
+    for (let pass = 1; pass < QUIET_PASSES; pass++) {
+      state = nextScale(state, 0);
+      expect(state).toEqual({ desired: 8, quietPasses: pass });
+    }
+    const seen: number[] = [];
+    while (state.desired > 0) {
+      state = nextScale(state, 0);
+      seen.push(state.desired);
+    }
+    expect(seen).toEqual([6, 5, 4, 3, 2, 1, 0]);
+  });
+});

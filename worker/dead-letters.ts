@@ -1,0 +1,66 @@
+import { DEAD_QUEUE, splitBrokerQueue } from "../core/contract/names.ts";
+import type { Service } from "../core/contract/service.ts";
+import type { Delivery, PartitionChannel } from "../core/job/broker.ts";
+import { decodeEnvelope, InvalidEnvelope } from "../core/job/envelope.ts";
+import type { Emit } from "./events.ts";
+import { noRun, type Recorder } from "./record.ts";
+import type { Clock } from "../core/contract/clock.ts";
+
+export interface DeadLettersOptions {
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  openChannel(name: string): PartitionChannel;
+}
+
+/**
+ * RabbitMQ gives up on a message after 10,000 deliveries and puts it into `roger.dead`; from there it becomes a buried
+ * job, where a person finds it. Every task consumes the queue: it is empty in good times.
+ */
+export class DeadLetters implements Service {
+  readonly #options: DeadLettersOptions;
+  #channel: PartitionChannel | undefined;
+
+  constructor(options: DeadLettersOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    if (this.#channel !== undefined) return;
+    this.#channel = this.#options.openChannel(DEAD_QUEUE);
+    this.#channel.subscribe({
+      brokerQueue: DEAD_QUEUE,
+      prefetch: 10,
+      onDelivery: (delivery) => void this.#bury(delivery),
+      // They come again, and burying twice is burying once.
+      onLost: () => undefined,
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  async #bury(delivery: Delivery): Promise<void> {
+    const { recorder, clock, emit } = this.#options;
+    try {
+      const envelope = decodeEnvelope(delivery.body);
+      const from = splitBrokerQueue(delivery.deadFrom ?? "");
+      if (from !== undefined && from.partition !== envelope.partition) throw new InvalidEnvelope("envelope.partition", "is not its queue's");
+      await recorder.bury(envelope, delivery, "undeliverable", noRun(envelope, clock.now(), "RabbitMQ gave up on it after too many deliveries"));
+      delivery.ack();
+    } catch (error) {
+      await this.#buryUnreadable(delivery, error).catch((failed: unknown) => {
+        emit({ type: "trouble", doing: "burying a dead letter", error: failed });
+        delivery.nack();
+      });
+    }
+  }
+
+  async #buryUnreadable(delivery: Delivery, error: unknown): Promise<void> {
+    if (!(error instanceof InvalidEnvelope)) throw error;
+    await this.#options.recorder.buryUnreadable(delivery, error.message);
+    delivery.ack();
+  }
+}

@@ -1,0 +1,42 @@
+import type { BurialReason } from "../core/job/outcome.ts";
+
+/**
+ * What a task tells the outside, as it happens. Logging is a subscriber (worker/log.ts); nothing that listens can
+ * change what becomes of a job.
+ *
+ * | event | when |
+ * |---|---|
+ * | `ready` | the task consumes and renews its lease |
+ * | `draining`, `drained` | a graceful stop began, or ended with nothing held |
+ * | `lease_late`, `lease_regained` | renewals fail: no new job starts; they succeed again |
+ * | `lease_lost` | running jobs are aborted, or the task was declared dead and must end |
+ * | `peer_dead` | this task declared another dead |
+ * | `evicted` | this task took away what a dead one held |
+ * | `broker` | the connection to RabbitMQ came or went |
+ * | `job_retried`, `job_buried`, `job_parked` | an outcome was recorded |
+ * | `job_handed_back` | a run ended without an outcome: shutdown, stop, lost connection, store away |
+ * | `trouble` | something failed and will be tried again; `doing` says what |
+ */
+export type WorkerEvent =
+  | { readonly type: "ready"; readonly boot: string; readonly pool: string; readonly slots: number; readonly healthPort: number }
+  | { readonly type: "draining" | "drained" }
+  | { readonly type: "lease_late" | "lease_regained" }
+  | { readonly type: "lease_lost"; readonly why: string }
+  | { readonly type: "peer_dead"; readonly boot: string }
+  | { readonly type: "evicted"; readonly partition: string; readonly queue: string; readonly boot: string; readonly share: number }
+  | { readonly type: "broker"; readonly connected: boolean; readonly why?: string }
+  | { readonly type: "job_retried"; readonly job: JobRef; readonly delayMs: number; readonly message: string }
+  | { readonly type: "job_buried"; readonly job: JobRef; readonly reason: BurialReason; readonly message: string }
+  | { readonly type: "job_parked"; readonly job: JobRef; readonly reason: "snoozed" | "unknown_name" }
+  | { readonly type: "job_handed_back"; readonly job: JobRef; readonly why: string }
+  | { readonly type: "trouble"; readonly doing: string; readonly error: unknown };
+
+export interface JobRef {
+  readonly id: string;
+  readonly name: string;
+  readonly partition: string;
+  readonly queue: string;
+  readonly attempt: number;
+}
+
+export type Emit = (event: WorkerEvent) => void;

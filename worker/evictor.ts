@@ -1,0 +1,102 @@
+import { LIMITS } from "../core/contract/limits.ts";
+import type { QueueKey } from "../core/contract/names.ts";
+import type { Service } from "../core/contract/service.ts";
+import { Ticker } from "../core/contract/ticker.ts";
+import { type Partition, totalHeld } from "../core/partition/partition.ts";
+import type { PartitionStore } from "../core/partition/partition-store.ts";
+import type { Emit } from "./events.ts";
+import type { PartitionWatch } from "./partition-watch.ts";
+import type { Roster } from "./roster.ts";
+
+export interface EvictorOptions {
+  readonly roster: Roster;
+  readonly watch: PartitionWatch;
+  readonly partitions: PartitionStore;
+  readonly emit: Emit;
+  readonly pauseMs: number;
+}
+
+/**
+ * Takes away what dead tasks hold, and lets a draining partition end once nothing of it is held.
+ *
+ * A task that died is dealt with group by group: each living task reads the groups that fall to it afresh (shares move
+ * without a bump) and evicts. A task whose lease is gone altogether is dead too: a lease is there before anything is
+ * held, and is removed only when nothing is.
+ *
+ * | dies after | then |
+ * |---|---|
+ * | some evictions | each is one conditional write; another task's round, or its sweep, does the rest |
+ * | the last eviction of a draining partition | whoever reads the row next finds nothing held, and ends it |
+ */
+export class Evictor implements Service {
+  readonly #options: EvictorOptions;
+  readonly #ticker: Ticker;
+  /** Dead task -> groups that were searched for it and fell to this task. */
+  readonly #searched = new Map<string, Set<number>>();
+
+  constructor(options: EvictorOptions) {
+    this.#options = options;
+    this.#ticker = new Ticker({
+      pauseMs: options.pauseMs,
+      round: () => this.#round(),
+      onError: (error) => options.emit({ type: "trouble", doing: "taking over from dead tasks", error }),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#ticker.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#ticker.stop();
+  }
+
+  /** Rows came in that someone read: act on what they show. */
+  async inspect(rows: readonly Partition[]): Promise<void> {
+    const takeable = new Set(this.#options.roster.takeable());
+    const strangers = strangersIn(rows, this.#options.roster);
+    if (strangers.length > 0) {
+      // Unknown at the last look; only a look from after the row was read tells "gone" from "new".
+      await this.#options.roster.refresh();
+      for (const boot of strangers) if (!this.#options.roster.knows(boot)) takeable.add(boot);
+    }
+    for (const row of rows) {
+      for (const { key, boot, share } of sharesOf(row)) if (takeable.has(boot)) await this.#evict(row, key, boot, share);
+      if (row.status === "draining" && totalHeld(row) === 0) await this.#options.partitions.settleDrained(row);
+    }
+  }
+
+  async #round(): Promise<void> {
+    const takeable = this.#options.roster.takeable();
+    for (const boot of this.#searched.keys()) if (!takeable.includes(boot)) this.#searched.delete(boot);
+    for (let shard = 0; shard < LIMITS.partitionShards; shard++) {
+      const waiting = takeable.filter((boot) => !this.#searchedFor(boot).has(shard));
+      if (waiting.length === 0 || !this.#options.roster.owns(`evict/${shard}`)) continue;
+      await this.inspect(await this.#options.partitions.readShard(shard));
+      for (const boot of waiting) this.#searchedFor(boot).add(shard);
+    }
+  }
+
+  #searchedFor(boot: string): Set<number> {
+    let groups = this.#searched.get(boot);
+    if (groups === undefined) this.#searched.set(boot, (groups = new Set()));
+    return groups;
+  }
+
+  async #evict(row: Partition, key: QueueKey, boot: string, share: number): Promise<void> {
+    if (!(await this.#options.partitions.evictShare(row.id, key, boot, share))) return;
+    this.#options.emit({ type: "evicted", partition: row.id, queue: key, boot, share });
+    const now = await this.#options.watch.refresh(row.id);
+    if (now?.status === "draining" && totalHeld(now) === 0) await this.#options.partitions.settleDrained(now);
+  }
+}
+
+function* sharesOf(row: Partition): Generator<{ readonly key: QueueKey; readonly boot: string; readonly share: number }> {
+  for (const [key, byTask] of Object.entries(row.shares) as [QueueKey, Record<string, number>][]) {
+    for (const [boot, share] of Object.entries(byTask)) yield { key, boot, share };
+  }
+}
+
+function strangersIn(rows: readonly Partition[], roster: Roster): string[] {
+  return [...new Set(rows.flatMap((row) => [...sharesOf(row)].map(({ boot }) => boot)))].filter((boot) => !roster.knows(boot));
+}

@@ -1,0 +1,67 @@
+import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import pino from "pino";
+import { openBroker } from "../broker/broker.ts";
+import { workerEnvironment } from "../client/environment.ts";
+import { systemClock } from "../core/contract/clock.ts";
+import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
+import { registryOf } from "../core/job/registry.ts";
+import { openDocument } from "../store/client.ts";
+import { openStore } from "../store/store.ts";
+import { ecsTask } from "./ecs-metadata.ts";
+import { jobLog, logEvents } from "./log.ts";
+import { ThreadWatchdog } from "./watchdog.ts";
+import { Worker } from "./worker.ts";
+
+/** The ECS process: one task. Ends with 0 after a graceful stop, 1 when it could not start or lost its lease. */
+const environment = workerEnvironment();
+const { table, amqpUrl, pool, slots, healthPort, drainMs, reportMs } = environment;
+const logger = pino({ level: environment.logLevel, base: null });
+const emit = logEvents(logger);
+const timings = { ...DEFAULT_TIMINGS, drain: drainMs, report: reportMs };
+
+const module = environment.jobs === "#jobs" ? import("#jobs") : import(pathToFileURL(resolve(environment.jobs)).href);
+const registry = registryOf((await module) as Record<string, unknown>);
+const task = await ecsTask(environment.ecsMetadataUri);
+const boot = `${task?.id ?? "task"}-${randomBytes(4).toString("hex")}`;
+
+const worker = new Worker({
+  boot,
+  pool,
+  slots,
+  registry,
+  store: openStore({ document: openDocument({}), table, clock: systemClock }),
+  broker: openBroker({
+    url: amqpUrl,
+    name: `roger-worker ${boot}`,
+    onEvent: (event) => logger.info(event, "broker"),
+  }),
+  watchdog: new ThreadWatchdog(timings.watchdog),
+  clock: systemClock,
+  timings,
+  healthPort,
+  ecs: { arn: task?.arn, agentUri: environment.ecsAgentUri },
+  emit,
+  makeLog: (run) => jobLog(logger, run),
+  // Peers own what this task held: not another line of it may run.
+  onDead: () => process.exit(1),
+});
+
+// A promise that a handler left behind must not take its neighbours down. (An exception outside any promise still ends
+// the process: what it interrupted is unknown.)
+process.on("unhandledRejection", (error) => emit({ type: "trouble", doing: "running a promise that nobody awaited", error }));
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    worker.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        emit({ type: "trouble", doing: "stopping", error });
+        process.exit(1);
+      },
+    );
+  });
+}
+
+await worker.start();

@@ -1,0 +1,136 @@
+import type { Clock } from "../core/contract/clock.ts";
+import type { Timings } from "../core/contract/limits.ts";
+import { brokerQueue, queueKey } from "../core/contract/names.ts";
+import type { Service } from "../core/contract/service.ts";
+import { Ticker } from "../core/contract/ticker.ts";
+import { forEachWithin } from "../core/contract/window.ts";
+import type { QueueAdmin } from "../core/job/broker.ts";
+import type { QueueReport, RunningJob, TaskReport, TaskStore } from "../core/partition/task-store.ts";
+import type { Emit } from "./events.ts";
+import type { PartitionWatch } from "./partition-watch.ts";
+import type { Roster } from "./roster.ts";
+import type { Turns } from "./turns.ts";
+import type { Workforce } from "./workforce.ts";
+
+export interface ReporterOptions {
+  readonly boot: string;
+  readonly pool: string;
+  readonly slots: number;
+  readonly arn: string | undefined;
+  readonly tasks: TaskStore;
+  readonly admin: Pick<QueueAdmin, "depth">;
+  readonly watch: PartitionWatch;
+  readonly roster: Roster;
+  readonly workforce: Workforce;
+  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly timings: Timings;
+  readonly emit: Emit;
+  brokerConnected(): boolean;
+}
+
+/** Running jobs that a report lists; a report must stay a small item. */
+const LISTED_JOBS = 100;
+const LISTED_QUEUES = 1_000;
+const DEPTH_WIDTH = 8;
+
+/** Tells, at most every 15 s, what runs here and how long the queues are that fall to this task to count. */
+export class Reporter implements Service {
+  readonly #options: ReporterOptions;
+  readonly #ticker: Ticker;
+  readonly #startedAt: number;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+    this.#ticker = new Ticker({
+      pauseMs: options.timings.report,
+      round: async () => options.tasks.report(await this.#report()),
+      onError: (error) => options.emit({ type: "trouble", doing: "reporting", error }),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#ticker.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#ticker.stop();
+  }
+
+  async #report(): Promise<TaskReport> {
+    const { boot, pool, slots, arn, watch, workforce, turns, clock } = this.#options;
+    // Taken first, and told once every queue has followed: whoever reads the counters may rely on what they say.
+    const shards = [...watch.applied];
+    await workforce.rested();
+    const depths = await this.#depths();
+    const running = this.#running();
+    return {
+      boot,
+      pool,
+      slots,
+      at: clock.now(),
+      startedAt: this.#startedAt,
+      ...(arn === undefined ? {} : { arn }),
+      busy: turns.busy,
+      memoryBytes: process.memoryUsage.rss(),
+      shards,
+      queues: this.#queues(depths).slice(0, LISTED_QUEUES),
+      running: running.slice(0, LISTED_JOBS),
+      runningLeftOut: Math.max(0, running.length - LISTED_JOBS),
+    };
+  }
+
+  /** Broker queue -> messages ready, for the queues of this pool that fall to this task to count. */
+  async #depths(): Promise<Map<string, number>> {
+    const { watch, pool, roster, admin, brokerConnected } = this.#options;
+    const mine: string[] = [];
+    for (const row of watch.all()) {
+      if (row.status === "deleted") continue;
+      for (const queue of Object.keys(row.pools[pool] ?? {})) {
+        const name = brokerQueue(row.id, queue);
+        if (roster.owns(`count/${name}`, pool)) mine.push(name);
+      }
+    }
+    const depths = new Map<string, number>();
+    if (!brokerConnected()) return depths;
+    await forEachWithin(DEPTH_WIDTH, mine, async (name) => {
+      const ready = await admin.depth(name);
+      if (ready !== undefined && ready > 0) depths.set(name, ready);
+    });
+    return depths;
+  }
+
+  #queues(depths: ReadonlyMap<string, number>): QueueReport[] {
+    const { pool, workforce, watch } = this.#options;
+    const reports = new Map<string, QueueReport>();
+    for (const { partition, worker } of workforce.queues()) {
+      const running = worker.intake.running.size;
+      if (running === 0) continue;
+      reports.set(brokerQueue(partition, worker.queue), { partition, key: queueKey(pool, worker.queue), share: worker.share, running });
+    }
+    for (const row of watch.all()) {
+      for (const queue of Object.keys(row.pools[pool] ?? {})) {
+        const name = brokerQueue(row.id, queue);
+        const ready = depths.get(name);
+        if (ready === undefined) continue;
+        const share = workforce.partitions.get(row.id)?.queues.get(queue)?.share ?? 0;
+        reports.set(name, { partition: row.id, key: queueKey(pool, queue), share, running: 0, ...reports.get(name), ready });
+      }
+    }
+    return [...reports.values()];
+  }
+
+  #running(): RunningJob[] {
+    const jobs: RunningJob[] = [];
+    for (const { worker } of this.#options.workforce.queues()) {
+      for (const run of worker.intake.running) {
+        const { envelope, startedAt, progressed } = run;
+        if (envelope === undefined) continue;
+        const { id, name, partition, queue, attempt } = envelope;
+        jobs.push({ id, name, partition, queue, attempt, startedAt, ...(progressed === undefined ? {} : { progress: progressed }) });
+      }
+    }
+    return jobs;
+  }
+}

@@ -1,0 +1,127 @@
+import type { Clock } from "../core/contract/clock.ts";
+import { rendezvousOwner } from "../core/contract/hash.ts";
+import type { Timings } from "../core/contract/limits.ts";
+import type { Service } from "../core/contract/service.ts";
+import { Ticker } from "../core/contract/ticker.ts";
+import type { TaskLease, TaskStore } from "../core/partition/task-store.ts";
+import type { Emit } from "./events.ts";
+
+export interface RosterOptions {
+  readonly boot: string;
+  readonly tasks: TaskStore;
+  readonly clock: Clock;
+  readonly timings: Timings;
+  readonly emit: Emit;
+  /** Tasks came, went, began to drain. */
+  onChange(): void;
+}
+
+interface Watched {
+  readonly lease: TaskLease;
+  /** When this reader first saw this beat, on its own monotonic clock. */
+  readonly since: number;
+  /** When this reader first saw that the task is dead. */
+  readonly deadSince: number | undefined;
+}
+
+/** Leases of tasks that are dead for longer than this are forgotten; nothing of them is left by then. */
+const FORGET_AFTER_MS = 10 * 60_000;
+
+/**
+ * The tasks there are, as this one sees them: who lives, who is dead, and whose things may be taken.
+ *
+ * A beat that has not moved for 20 s of *this reader's* monotonic clock makes it declare the task dead, by one
+ * conditional write on that beat; no clock of one machine is ever compared with another's.
+ */
+export class Roster implements Service {
+  readonly #options: RosterOptions;
+  readonly #ticker: Ticker;
+  #watched = new Map<string, Watched>();
+  #fingerprint = "";
+  #live: readonly TaskLease[] = [];
+
+  constructor(options: RosterOptions) {
+    this.#options = options;
+    this.#ticker = new Ticker({
+      pauseMs: options.timings.beat,
+      round: () => this.refresh(),
+      onError: (error) => options.emit({ type: "trouble", doing: "reading the tasks' leases", error }),
+    });
+  }
+
+  /** Tasks that are alive and take new work, in every pool. */
+  get live(): readonly TaskLease[] {
+    return this.#live;
+  }
+
+  /** Whether a task other than this one could run more of this pool's jobs. */
+  othersHaveRoom(pool: string): boolean {
+    return this.#live.some((task) => task.pool === pool && task.boot !== this.#options.boot && task.free > 0);
+  }
+
+  /** Whether this task is the one among the living (of `pool`, or of all pools) that does `duty`. */
+  owns(duty: string, pool?: string): boolean {
+    const candidates = pool === undefined ? this.#live : this.#live.filter((task) => task.pool === pool);
+    return rendezvousOwner(duty, candidates.map(({ boot }) => boot)) === this.#options.boot;
+  }
+
+  /** Dead tasks whose shares may be taken now. */
+  takeable(): string[] {
+    const now = this.#options.clock.monotonic();
+    return [...this.#watched.values()]
+      .filter(({ deadSince }) => deadSince !== undefined && now - deadSince >= this.#options.timings.takeover)
+      .map(({ lease }) => lease.boot);
+  }
+
+  /** Whether a lease of this task was there at the last look, alive or dead. */
+  knows(boot: string): boolean {
+    return this.#watched.has(boot);
+  }
+
+  async start(): Promise<void> {
+    await this.refresh();
+    await this.#ticker.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#ticker.stop();
+  }
+
+  /** Reads all leases, and declares dead whose beat stood still. */
+  async refresh(): Promise<void> {
+    const { tasks, clock, emit } = this.#options;
+    const leases = await tasks.leases();
+    const now = clock.monotonic();
+    const before = this.#watched;
+    this.#watched = new Map(leases.map((lease) => [lease.boot, watch(before.get(lease.boot), lease, now)]));
+    for (const { lease, since } of this.#watched.values()) {
+      if (lease.dead || lease.boot === this.#options.boot || now - since < this.#options.timings.dead) continue;
+      if (!(await tasks.declareDead(lease.boot, lease.beat, clock.now()))) continue;
+      emit({ type: "peer_dead", boot: lease.boot });
+      this.#watched.set(lease.boot, { lease: { ...lease, dead: true }, since, deadSince: clock.monotonic() });
+    }
+    await this.#forgetOld(now);
+    this.#publish();
+  }
+
+  async #forgetOld(now: number): Promise<void> {
+    for (const { lease, deadSince } of this.#watched.values()) {
+      if (deadSince === undefined || now - deadSince < FORGET_AFTER_MS || !this.owns(`forget/${lease.boot}`)) continue;
+      await this.#options.tasks.forget(lease.boot);
+      this.#watched.delete(lease.boot);
+    }
+  }
+
+  #publish(): void {
+    this.#live = [...this.#watched.values()].map(({ lease }) => lease).filter(({ dead, draining }) => !dead && !draining);
+    const fingerprint = this.#live.map(({ boot, pool, slots }) => `${boot} ${pool} ${slots}`).sort().join("\n");
+    if (fingerprint === this.#fingerprint) return;
+    this.#fingerprint = fingerprint;
+    this.#options.onChange();
+  }
+}
+
+function watch(before: Watched | undefined, lease: TaskLease, now: number): Watched {
+  const since = before !== undefined && before.lease.beat === lease.beat ? before.since : now;
+  return { lease, since, deadSince: lease.dead ? (before?.deadSince ?? now) : undefined };
+}
