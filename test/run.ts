@@ -1,0 +1,159 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { glob, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../core/contract/clock.ts";
+import { describeError } from "../core/contract/errors.ts";
+import { print } from "../local/printer.ts";
+import { whyNoDocker } from "../local/rabbitmq/docker.ts";
+import type { Rabbit } from "../local/rabbitmq/rabbit.ts";
+import { run } from "../local/rabbitmq/run.ts";
+import { startRabbit } from "../local/rabbitmq/start.ts";
+
+/**
+ * `npm test`: every check of this repository, one after the other, whatever the earlier ones found.
+ * `npm test -- types unit` runs only those. Exits with 1 if any of them failed.
+ */
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+interface Result extends Counts {
+  readonly ok: boolean;
+  /** For people, beside the counts. */
+  readonly remark?: string;
+}
+
+interface Step {
+  readonly name: string;
+  run(): Promise<Result>;
+}
+
+const ROOT = join(import.meta.dirname, "..");
+const NOTHING: Counts = { passed: 0, failed: 0, skipped: 0 };
+const VITEST = "node_modules/vitest/vitest.mjs";
+/** test/global/rabbitmq.ts takes the broker that this names. */
+const AMQP_URL = "ROGER_TEST_AMQP_URL";
+
+let rabbit: Promise<Rabbit> | undefined;
+
+const STEPS: readonly Step[] = [
+  { name: "types", run: () => tool("tsc", "-p", ".") },
+  { name: "lint", run: () => tool("biome", "check", "--error-on-warnings") },
+  { name: "unused", run: () => tool("knip") },
+  { name: "unit", run: () => tests("unit") },
+  { name: "contract", run: () => testsWithRabbit("contract") },
+  { name: "integration", run: () => testsWithRabbit("integration") },
+  { name: "faults", run: () => testsWithRabbit("faults") },
+  { name: "sim", run: () => tests("sim") },
+  { name: "docker", run: testsWithDocker },
+];
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.filter((name) => !STEPS.some((step) => step.name === name));
+  if (unknown.length > 0) {
+    print(`no such step: ${unknown.join(", ")} (there are ${STEPS.map((step) => step.name).join(", ")})`);
+    return 2;
+  }
+  const chosen = STEPS.filter((step) => names.length === 0 || names.includes(step.name));
+  const results: [Step, Result, number][] = [];
+  try {
+    for (const step of chosen) {
+      if (!(await hasWork(step.name))) continue;
+      print(`\n── ${step.name}`);
+      const start = systemClock.monotonic();
+      results.push([step, await step.run(), systemClock.monotonic() - start]);
+    }
+  } finally {
+    await stopRabbit();
+  }
+  summarize(results);
+  return results.every(([, { ok }]) => ok) ? 0 : 1;
+}
+
+/** A kind of tests without files is no step; tools always have work. */
+async function hasWork(name: string): Promise<boolean> {
+  if (["types", "lint", "unused"].includes(name)) return true;
+  for await (const _ of glob(`test/${name}/**/*.test.ts`, { cwd: ROOT })) return true;
+  return false;
+}
+
+function summarize(results: readonly [Step, Result, number][]): void {
+  print("");
+  const total = { ...NOTHING };
+  for (const [step, result, ms] of results) {
+    const verdict = result.ok ? "ok" : "FAILED";
+    print(`${step.name.padEnd(12)} ${verdict.padEnd(7)} ${(ms / 1000).toFixed(1).padStart(6)} s  ${result.remark ?? sentence(result)}`.trimEnd());
+    total.passed += result.passed;
+    total.failed += result.failed;
+    total.skipped += result.skipped;
+  }
+  print(sentence(total) || "0 passed, 0 failed");
+}
+
+function sentence({ passed, failed, skipped }: Counts): string {
+  if (passed + failed + skipped === 0) return "";
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+}
+
+async function tool(name: string, ...args: string[]): Promise<Result> {
+  return { ok: (await node([`node_modules/.bin/${name}`, ...args])) === 0, ...NOTHING };
+}
+
+async function testsWithRabbit(kind: string): Promise<Result> {
+  rabbit ??= startRabbit({ amqpUrl: process.env[AMQP_URL], onProgress: print });
+  try {
+    return await tests(kind, { [AMQP_URL]: (await rabbit).url });
+  } catch (error) {
+    print(describeError(error).message);
+    return { ok: false, ...NOTHING, failed: 1, remark: "no RabbitMQ" };
+  }
+}
+
+async function stopRabbit(): Promise<void> {
+  const started = await rabbit?.catch(() => undefined);
+  await started?.stop();
+}
+
+async function testsWithDocker(): Promise<Result> {
+  const closed = await whyNoDocker();
+  if (closed === undefined) return tests("docker");
+  print(`skipped: ${closed}`);
+  const { output } = await run(process.execPath, [join(ROOT, VITEST), "list", "--root", ROOT, "--project", "docker"]);
+  const skipped = output.split("\n").filter((line) => line.includes(" > ")).length;
+  return { ok: true, ...NOTHING, skipped, remark: `skipped: ${closed}` };
+}
+
+async function tests(kind: string, env: Readonly<Record<string, string>> = {}): Promise<Result> {
+  const directory = await mkdtemp(join(tmpdir(), "roger-test-"));
+  try {
+    const report = join(directory, "report.json");
+    const status = await node([VITEST, "run", "--project", kind, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], env);
+    const counts = await readReport(report);
+    // A file that can't be loaded and an error outside of every test have no test to count.
+    return { ok: status === 0, ...counts, failed: status === 0 ? counts.failed : Math.max(1, counts.failed) };
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+async function readReport(file: string): Promise<Counts> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  // Not written when vitest ended before any test: then its exit status says so.
+  if (text === "") return NOTHING;
+  const report: { numPassedTests: number; numFailedTests: number; numPendingTests: number; numTodoTests: number } = JSON.parse(text);
+  return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests + report.numTodoTests };
+}
+
+/** Runs a program of ours with the pinned Node; what it prints is seen at once. */
+async function node(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> {
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: "inherit", env: { ...process.env, ...env } });
+  const [code] = (await once(child, "exit")) as [number | null];
+  return code ?? 1;
+}

@@ -1,0 +1,146 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const BOOTSTRAP = new URL("../../local/bootstrap.mjs", import.meta.url);
+const LOCK = { packages: { "": {}, "node_modules/a": { version: "1.0.0", integrity: "sha512-a" } } };
+
+/** A checkout with a lock file and an `npm` of our own, which installs what `npm.json` says and writes down each call. */
+let root: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "roger-test-"));
+  await mkdir(join(root, "local"));
+  await mkdir(join(root, "bin"));
+  await copyFile(BOOTSTRAP, join(root, "local/bootstrap.mjs"));
+  await writeFile(join(root, "package-lock.json"), JSON.stringify(LOCK));
+  await writeFile(join(root, "npm.json"), JSON.stringify(LOCK));
+  await symlink(process.execPath, join(root, "bin/node"));
+  await writeFile(
+    join(root, "bin/npm"),
+    `#!/bin/sh
+echo "$@" >>calls
+if [ -e npm-fails ]; then echo "npm: no network"; exit 7; fi
+sleep 0.3
+mkdir -p node_modules/.bin
+ln -sf "${process.execPath}" node_modules/.bin/node
+cp npm.json node_modules/.package-lock.json
+`,
+    { mode: 0o755 },
+  );
+  await writeFile(join(root, "say.mjs"), "process.stdout.write(JSON.stringify(process.argv.slice(2)));");
+});
+
+afterEach(() => rm(root, { recursive: true }));
+
+describe("npm ci", () => {
+  it("runs in a fresh clone, once, and then no more", async () => {
+    const first = await bootstrap("say.mjs", "one", "two words");
+    expect(first).toMatchObject({ code: 0, stdout: '["one","two words"]' });
+    expect(first.stderr).toMatch(/^installing packages[^\n]*\n$/);
+
+    const second = await bootstrap("say.mjs");
+    expect(second).toMatchObject({ code: 0, stdout: "[]", stderr: "" });
+    expect(await calls()).toHaveLength(1);
+  });
+
+  it("runs once for two that start at once", async () => {
+    const both = await Promise.all([bootstrap("say.mjs", "1"), bootstrap("say.mjs", "2")]);
+    expect(both.map(({ stdout }) => stdout)).toEqual(['["1"]', '["2"]']);
+    expect(await calls()).toHaveLength(1);
+  });
+
+  it("is not held up by a lock whose owner is dead", async () => {
+    const gone = spawn("true");
+    await once(gone, "exit");
+    await mkdir(join(root, ".roger"));
+    await symlink(String(gone.pid), join(root, ".roger/install.lock"));
+    expect(await bootstrap("say.mjs")).toMatchObject({ code: 0, stdout: "[]" });
+  });
+
+  it.each([
+    ["another version is locked", { "node_modules/a": { version: "1.0.1", integrity: "sha512-b" } }],
+    ["a package is missing", { ...LOCK.packages, "node_modules/b": { version: "1.0.0" } }],
+    ["a package is no longer wanted", {}],
+  ])("runs again when %s", async (_, wanted) => {
+    await bootstrap("say.mjs");
+    const changed = JSON.stringify({ packages: { "": {}, ...wanted } });
+    await writeFile(join(root, "package-lock.json"), changed);
+    await writeFile(join(root, "npm.json"), changed);
+    expect(await bootstrap("say.mjs")).toMatchObject({ code: 0 });
+    expect(await calls()).toHaveLength(2);
+  });
+
+  it("doesn't ask for optional packages of other platforms, but notices packages that came from one", async () => {
+    const foreign = { version: "1.0.0", os: ["atari"], optional: true };
+    await writeFile(join(root, "package-lock.json"), JSON.stringify({ packages: { ...LOCK.packages, "node_modules/b": foreign } }));
+    expect(await bootstrap("say.mjs")).toMatchObject({ code: 0 });
+
+    await writeFile(join(root, "node_modules/.package-lock.json"), JSON.stringify({ packages: { ...LOCK.packages, "node_modules/b": foreign } }));
+    expect(await bootstrap("say.mjs")).toMatchObject({ code: 0 });
+    expect(await calls()).toHaveLength(2);
+  });
+
+  it("shows what npm said when it fails, and leaves no lock behind", async () => {
+    await writeFile(join(root, "npm-fails"), "");
+    const failed = await bootstrap("say.mjs");
+    expect(failed).toMatchObject({ code: 7, stdout: "" });
+    expect(failed.stderr).toContain("npm: no network\nnpm ci failed with exit code 7");
+
+    await rm(join(root, "npm-fails"));
+    expect(await bootstrap("say.mjs")).toMatchObject({ code: 0 });
+  });
+
+  it("is not believed when it ended well and the packages are still others", async () => {
+    await writeFile(join(root, "npm.json"), JSON.stringify({ packages: {} }));
+    const failed = await bootstrap("say.mjs");
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain("node_modules/a is missing");
+  });
+});
+
+describe("the script", () => {
+  it("hands its exit code on", async () => {
+    await writeFile(join(root, "five.mjs"), "process.exit(5);");
+    expect(await bootstrap("five.mjs")).toMatchObject({ code: 5 });
+  });
+
+  it("gets the signals that ask it to end", async () => {
+    await writeFile(
+      join(root, "wait.mjs"),
+      `process.once("SIGTERM", () => process.exit(9)); setInterval(() => 0, 1000); process.stdout.write("up");`,
+    );
+    const child = start("wait.mjs");
+    const result = finished(child);
+    await once(child.stdout, "data");
+    child.kill("SIGTERM");
+    expect((await result).code).toBe(9);
+  });
+
+  it("that a signal ended counts as 128 + its number", async () => {
+    await writeFile(join(root, "killed.mjs"), `process.kill(process.pid, "SIGKILL");`);
+    expect(await bootstrap("killed.mjs")).toMatchObject({ code: 137 });
+  });
+});
+
+function start(...args: string[]) {
+  const env = { ...process.env, PATH: `${join(root, "bin")}:${process.env.PATH}` };
+  return spawn(process.execPath, ["local/bootstrap.mjs", ...args], { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+}
+
+async function finished(child: ReturnType<typeof start>) {
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { stdout, stderr, code: code as number | null };
+}
+
+function bootstrap(...args: string[]) {
+  return finished(start(...args));
+}
+
+async function calls(): Promise<string[]> {
+  return (await readFile(join(root, "calls"), "utf8")).trimEnd().split("\n");
+}

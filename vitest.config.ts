@@ -1,0 +1,26 @@
+import { defineConfig } from "vitest/config";
+
+const BROKER = ["./test/global/rabbitmq.ts"];
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 60_000,
+    projects: [
+      project("unit"),
+      project("contract", { globalSetup: BROKER }),
+      project("integration", { globalSetup: BROKER }),
+      // They kill brokers and processes: one file at a time, so that no other test's clock suffers.
+      project("faults", { globalSetup: BROKER, fileParallelism: false }),
+      project("sim"),
+      project("docker", { fileParallelism: false }),
+    ],
+  },
+});
+
+function project(kind: string, more: { globalSetup?: string[]; fileParallelism?: boolean } = {}) {
+  return { extends: true as const, test: { name: kind, include: [`test/${kind}/**/*.test.ts`], ...more } };
+}
