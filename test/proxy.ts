@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /** A TCP proxy in front of a server, to cut, stall and refuse connections at will. */
-export class Proxy {
+export class TcpProxy {
   private readonly target: URL;
   private readonly server: Server;
   private readonly pairs = new Set<readonly [Socket, Socket]>();
@@ -15,8 +15,8 @@ export class Proxy {
   }
 
   /** @param url of the server behind it */
-  static async listen(url: string): Promise<Proxy> {
-    const proxy = new Proxy(new URL(url));
+  static async listen(url: string): Promise<TcpProxy> {
+    const proxy = new TcpProxy(new URL(url));
     proxy.server.listen(0, "127.0.0.1");
     await once(proxy.server, "listening");
     return proxy;

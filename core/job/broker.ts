@@ -37,7 +37,7 @@ export interface Delivery {
   readonly body: Buffer;
   readonly messageId: string | undefined;
   readonly redelivered: boolean;
-  /** The broker's count of earlier deliveries, as a suspicion only: its rules differ by version. */
+  /** The broker's count of earlier deliveries, as a suspicion only: its rules differ by version, and a cancelled consumer raises it. */
   readonly deliveryCount: number;
   /** A dead letter's first queue (`x-first-death-queue`); `undefined` for any other message. */
   readonly deadFrom: string | undefined;
@@ -54,7 +54,10 @@ export interface Delivery {
  * again after a reconnect, a channel error or a cancel by the server, always with the prefetch last asked for.
  */
 export interface Subscription {
-  /** From 1 up: how many deliveries may be in our hands. Resolves when the broker has taken it, or the connection is away. */
+  /**
+   * From 1 up: how many deliveries RabbitMQ may send us ahead. A hint, not a law: after it was lowered, what was delivered
+   * before stays in our hands beside it. Resolves when the broker has taken it, or the connection is away.
+   */
   setPrefetch(prefetch: number): Promise<void>;
   /** No delivery comes after this resolves. Deliveries in our hands stay valid until settled. */
   stop(): Promise<void>;
