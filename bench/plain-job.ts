@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { connect } from "amqplib";
+import { type ConsumeMessage, connect } from "amqplib";
 import { z } from "zod";
 import { openBroker } from "../broker/broker.ts";
 import { systemClock } from "../core/contract/clock.ts";
@@ -84,11 +84,13 @@ async function bare(round: number): Promise<Measured> {
   const channel = await connection.createChannel();
   await channel.prefetch(PREFETCH);
   const measured = await measure(async () => {
-    await channel.consume(`${partition}-default`, async (message) => {
-      if (message === null) return;
+    const handle = async (message: ConsumeMessage): Promise<void> => {
       JSON.parse(message.content.toString());
       await counted();
       channel.ack(message);
+    };
+    await channel.consume(`${partition}-default`, (message) => {
+      if (message !== null) void handle(message);
     });
   });
   await channel.close();
@@ -132,12 +134,16 @@ for (let round = 0; round <= rounds; round++) {
   const [a, b] = pair as [Measured, Measured];
   results.bare.push(a);
   results.worker.push(b);
-  console.log(`round ${round}: bare ${a.cpuUs.toFixed(1)} us, worker ${b.cpuUs.toFixed(1)} us of node CPU per job, ratio ${(b.cpuUs / a.cpuUs).toFixed(2)}`);
+  console.log(
+    `round ${round}: bare ${a.cpuUs.toFixed(1)} us, worker ${b.cpuUs.toFixed(1)} us of node CPU per job, ratio ${(b.cpuUs / a.cpuUs).toFixed(2)}`,
+  );
 }
 const cpu = (list: Measured[]): number => median(list.map(({ cpuUs }) => cpuUs));
 const rate = (list: Measured[]): number => median(list.map(({ perSecond }) => perSecond));
 console.log(`node CPU per plain job, median of ${rounds}: bare ${cpu(results.bare).toFixed(1)} us, worker ${cpu(results.worker).toFixed(1)} us`);
-console.log(`ratio ${median(results.worker.map((b, i) => b.cpuUs / (results.bare[i] as Measured).cpuUs)).toFixed(2)} (bound: 1.15); rates ${rate(results.bare).toFixed(0)} and ${rate(results.worker).toFixed(0)} jobs/s`);
+console.log(
+  `ratio ${median(results.worker.map((b, i) => b.cpuUs / (results.bare[i] as Measured).cpuUs)).toFixed(2)} (bound: 1.15); rates ${rate(results.bare).toFixed(0)} and ${rate(results.worker).toFixed(0)} jobs/s`,
+);
 
 await broker.stop();
 document.destroy();

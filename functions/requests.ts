@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { LIMITS } from "../core/contract/limits.ts";
-import { JOB_ID_PATTERN, DEFAULT_POOL, JOB_NAME_PATTERN, PARTITION_PATTERN, QUEUE_PATTERN } from "../core/contract/names.ts";
+import { DEFAULT_POOL, JOB_ID_PATTERN, JOB_NAME_PATTERN, PARTITION_PATTERN, QUEUE_PATTERN } from "../core/contract/names.ts";
 import type { Json } from "../core/job/envelope.ts";
 import type { Pools } from "../core/partition/partition.ts";
 

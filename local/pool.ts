@@ -18,6 +18,8 @@ const CLUSTER = "roger";
 const SERVICE = `roger-${DEFAULT_POOL}`;
 /** In AWS the clock ticks every minute; in front of a terminal nobody waits for that long. */
 const SCALE_EVERY_MS = 5_000;
+/** What running jobs get at Ctrl-C: nobody waits for a minute and a half. */
+const DRAIN_SECONDS = 10;
 
 export interface PoolOptions {
   readonly settings: LocalSettings;
@@ -84,6 +86,8 @@ function workerDefinition({ settings, backends, logDir }: PoolOptions): Omit<Tas
       ROGER_SLOTS: String(settings.slots),
       ROGER_JOBS: settings.jobs,
       ROGER_HEALTH_PORT: "0",
+      ROGER_DRAIN_SECONDS: String(DRAIN_SECONDS),
+      ROGER_REPORT_SECONDS: "1",
       AWS_REGION: REGION,
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
       AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,

@@ -24,7 +24,19 @@ export function buriedStore(table: Table): BuriedStore {
 async function bury(table: Table, job: Omit<BuriedJob, "rev">): Promise<void> {
   const { partition, id, name, queue, attempt, reason, buriedAt, error, history, body } = job;
   const expires = expiresAt(buriedAt + LIMITS.buriedKeepMs);
-  const item: BuriedItem = { ...keyOf(partition, id), name, queue, attempt, reason, buried_at: buriedAt, error, history, body, rev: newRev(), expires };
+  const item: BuriedItem = {
+    ...keyOf(partition, id),
+    name,
+    queue,
+    attempt,
+    reason,
+    buried_at: buriedAt,
+    error,
+    history,
+    body,
+    rev: newRev(),
+    expires,
+  };
   await putItem(table, item, {}, (found) => found?.rev === item.rev);
 }
 

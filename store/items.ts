@@ -54,7 +54,12 @@ export async function readItem<T extends Key>({ document, name }: Table, { pk, s
   }
 }
 
-export async function putItem<T extends Key>(table: Table, item: T, { condition, names, values }: Expression, isOurs?: IsOurs<T>): Promise<Written<T>> {
+export async function putItem<T extends Key>(
+  table: Table,
+  item: T,
+  { condition, names, values }: Expression,
+  isOurs?: IsOurs<T>,
+): Promise<Written<T>> {
   const command = new PutCommand({
     TableName: table.name,
     Item: item,
@@ -172,7 +177,12 @@ export async function queryAll<T extends Key>(table: Table, pk: string, consiste
   const all: T[] = [];
   let after: Key | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
-    const { items, last } = await queryPage<T>(table, { where: "pk = :pk", values: { ":pk": pk }, consistent, ...(after === undefined ? {} : { after }) });
+    const { items, last } = await queryPage<T>(table, {
+      where: "pk = :pk",
+      values: { ":pk": pk },
+      consistent,
+      ...(after === undefined ? {} : { after }),
+    });
     all.push(...items);
     if (last === undefined) return all;
     after = last;

@@ -89,15 +89,15 @@ async function postpone(table: Table, ref: ParkedRef, read: string, due: number)
   return written;
 }
 
-async function touch(table: Table, ref: ParkedRef, attempt: number): Promise<boolean> {
+async function touch(table: Table, ref: ParkedRef, attempt: number): Promise<ParkedJob | undefined> {
   const rev = newRev();
-  const { written } = await updateItem<ParkedItem>(
+  const touched = await updateItem<ParkedItem>(
     table,
     keyOf(ref),
     { update: "SET rev = :rev", condition: MINE_OR_LATER, values: { ":rev": rev, ":attempt": attempt } },
     (item) => item?.rev === rev,
   );
-  return written;
+  return touched.written ? toJob(touched.item) : undefined;
 }
 
 async function get(table: Table, ref: ParkedRef): Promise<ParkedJob | undefined> {

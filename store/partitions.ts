@@ -78,7 +78,11 @@ function change(table: Table, before: Partition, after: Partition): Promise<Writ
     {
       update: `SET #status = :status, pools = :pools, paused = :paused, revision = :revision, rev = :rev${entries.join("")}`,
       condition: idle ? `${REVISION_AS_READ} AND ${STILL_IDLE}` : REVISION_AS_READ,
-      names: { "#status": "status", ...(grows ? { "#h": "held", "#s": "shares" } : {}), ...Object.fromEntries(added.map((key, i) => [`#q${i}`, key])) },
+      names: {
+        "#status": "status",
+        ...(grows ? { "#h": "held", "#s": "shares" } : {}),
+        ...Object.fromEntries(added.map((key, i) => [`#q${i}`, key])),
+      },
       values: {
         ":status": after.status,
         ":pools": after.pools,
@@ -113,7 +117,13 @@ async function settleDrained(table: Table, partition: Partition): Promise<boolea
 /** The tombstone keeps the revision, and nothing else that belonged to the tenant. */
 async function bury(table: Table, partition: Partition, now: number): Promise<boolean> {
   const values = { ":to": "deleted", ":none": {}, ":nobody": [], ":expires": expiresAt(now + TOMBSTONE_MS) };
-  return settleAs(table, partition, "deleting", "#status = :to, pools = :none, paused = :nobody, held = :none, shares = :none, expires = :expires", values);
+  return settleAs(
+    table,
+    partition,
+    "deleting",
+    "#status = :to, pools = :none, paused = :nobody, held = :none, shares = :none, expires = :expires",
+    values,
+  );
 }
 
 async function settleAs(

@@ -47,7 +47,9 @@ export async function createTable(document: DynamoDBDocumentClient, name: string
         BillingMode: "PAY_PER_REQUEST",
         AttributeDefinitions: Object.entries(TABLE.fields).map(([field, type]) => ({ AttributeName: field, AttributeType: FIELD_TYPES[type] })),
         KeySchema: keySchema(TABLE.key),
-        GlobalSecondaryIndexes: [{ IndexName: DUE_INDEX, KeySchema: keySchema(TABLE.indexes[DUE_INDEX]), Projection: { ProjectionType: "KEYS_ONLY" } }],
+        GlobalSecondaryIndexes: [
+          { IndexName: DUE_INDEX, KeySchema: keySchema(TABLE.indexes[DUE_INDEX]), Projection: { ProjectionType: "KEYS_ONLY" } },
+        ],
       }),
     );
   } catch (error) {

@@ -29,7 +29,9 @@ export async function putReport(table: Table, report: TaskReport): Promise<void>
 export async function readReports(table: Table): Promise<TaskReport[]> {
   const items = await queryAll<ReportItem>(table, PK, false);
   const now = table.clock.now();
-  return Promise.all(items.filter((item) => !isExpired(item, now)).map(async ({ report }) => JSON.parse((await unpack(report)).toString()) as TaskReport));
+  return Promise.all(
+    items.filter((item) => !isExpired(item, now)).map(async ({ report }) => JSON.parse((await unpack(report)).toString()) as TaskReport),
+  );
 }
 
 export async function forgetReport(table: Table, boot: string): Promise<void> {

@@ -1,10 +1,10 @@
+import type { Clock } from "../core/contract/clock.ts";
 import { DEAD_QUEUE, splitBrokerQueue } from "../core/contract/names.ts";
 import type { Service } from "../core/contract/service.ts";
 import type { Delivery, PartitionChannel } from "../core/job/broker.ts";
 import { decodeEnvelope, InvalidEnvelope } from "../core/job/envelope.ts";
 import type { Emit } from "./events.ts";
 import { noRun, type Recorder } from "./record.ts";
-import type { Clock } from "../core/contract/clock.ts";
 
 export interface DeadLettersOptions {
   readonly recorder: Recorder;

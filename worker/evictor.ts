@@ -79,7 +79,10 @@ export class Evictor implements Service {
 
   #searchedFor(boot: string): Set<number> {
     let groups = this.#searched.get(boot);
-    if (groups === undefined) this.#searched.set(boot, (groups = new Set()));
+    if (groups === undefined) {
+      groups = new Set();
+      this.#searched.set(boot, groups);
+    }
     return groups;
   }
 

@@ -114,7 +114,10 @@ function decode(run: Run): Envelope {
   const { brokerQueue } = run.delivery;
   if (brokerQueue !== `${envelope.partition}-${envelope.queue}`) {
     const own = splitBrokerQueue(brokerQueue);
-    throw new InvalidEnvelope("envelope.partition", `"${envelope.partition}-${envelope.queue}" came through the queue of ${own?.partition ?? brokerQueue}`);
+    throw new InvalidEnvelope(
+      "envelope.partition",
+      `"${envelope.partition}-${envelope.queue}" came through the queue of ${own?.partition ?? brokerQueue}`,
+    );
   }
   run.decoded(envelope);
   return envelope;

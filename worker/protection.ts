@@ -1,6 +1,6 @@
+import type { Clock } from "../core/contract/clock.ts";
 import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
-import type { Clock } from "../core/contract/clock.ts";
 import type { Emit } from "./events.ts";
 import type { Workforce } from "./workforce.ts";
 

@@ -16,6 +16,9 @@ export interface RecorderOptions {
   readonly emit: Emit;
 }
 
+/** Reasons of items that an attempt begins from. (Snoozed and unknown ones are its outcome.) */
+const SOURCES: ReadonlySet<ParkedReason> = new Set(["outbox", "delayed", "retry"]);
+
 /**
  * Writes down what became of a job: one function per outcome. Each is safe to repeat, and only after it has succeeded
  * may the message be acked.
@@ -35,10 +38,18 @@ export class Recorder {
     this.#options = options;
   }
 
-  /** Whether an earlier delivery of this very attempt has an outcome already: parked for later, or buried. */
+  /**
+   * Whether this redelivery may be dropped: an earlier delivery of this very attempt was parked for later, or buried, or
+   * the item that it was published from is still there and publishes it anew.
+   */
   async wasRecorded(envelope: Envelope): Promise<boolean> {
-    const { parked, buried } = this.#options;
-    if (await parked.touch(envelope, envelope.attempt)) return true;
+    const { parked, buried, clock } = this.#options;
+    const item = await parked.touch(envelope, envelope.attempt);
+    if (item !== undefined) {
+      // Handed back before the pump had deleted what it published: its delete is refused now, so let it publish at once.
+      if (item.attempt === envelope.attempt && SOURCES.has(item.reason)) await parked.postpone(item, item.rev, clock.now());
+      return true;
+    }
     const grave = await buried.get(envelope.partition, envelope.id);
     return grave !== undefined && grave.attempt >= envelope.attempt;
   }

@@ -62,7 +62,12 @@ export class Roster implements Service {
   /** Whether this task is the one among the living (of `pool`, or of all pools) that does `duty`. */
   owns(duty: string, pool?: string): boolean {
     const candidates = pool === undefined ? this.#live : this.#live.filter((task) => task.pool === pool);
-    return rendezvousOwner(duty, candidates.map(({ boot }) => boot)) === this.#options.boot;
+    return (
+      rendezvousOwner(
+        duty,
+        candidates.map(({ boot }) => boot),
+      ) === this.#options.boot
+    );
   }
 
   /** Dead tasks whose shares may be taken now. */
@@ -114,7 +119,10 @@ export class Roster implements Service {
 
   #publish(): void {
     this.#live = [...this.#watched.values()].map(({ lease }) => lease).filter(({ dead, draining }) => !dead && !draining);
-    const fingerprint = this.#live.map(({ boot, pool, slots }) => `${boot} ${pool} ${slots}`).sort().join("\n");
+    const fingerprint = this.#live
+      .map(({ boot, pool, slots }) => `${boot} ${pool} ${slots}`)
+      .sort()
+      .join("\n");
     if (fingerprint === this.#fingerprint) return;
     this.#fingerprint = fingerprint;
     this.#options.onChange();

@@ -1,5 +1,5 @@
-import type { BurialReason } from "./outcome.ts";
 import type { FailedAttempt } from "./envelope.ts";
+import type { BurialReason } from "./outcome.ts";
 
 /** A job that no worker will run again by itself: a person decides. */
 export interface BuriedJob {

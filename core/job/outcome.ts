@@ -79,11 +79,16 @@ export function failureOf(end: Omit<RunEnd, "result" | "aborted">, error: unknow
 }
 
 /** Control characters are six bytes each in JSON: a text of them would outgrow its bound, and the item its own. */
-const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g;
+const CONTROL = /(?![\t\n\r])\p{Cc}/gu;
 
 function cut(whole: string, bytes: number): string {
   const text = whole.slice(0, bytes).replace(CONTROL, "?");
-  return Buffer.byteLength(text) <= bytes ? text : Buffer.from(text).subarray(0, bytes).toString().replace(/\uFFFD+$/u, "");
+  return Buffer.byteLength(text) <= bytes
+    ? text
+    : Buffer.from(text)
+        .subarray(0, bytes)
+        .toString()
+        .replace(/\uFFFD+$/u, "");
 }
 
 /** The envelope of the next attempt: one higher, the failure remembered, every unknown field kept. */

@@ -44,9 +44,9 @@ export interface ParkedStore {
   postpone(ref: ParkedRef, rev: string, due: number): Promise<boolean>;
   /**
    * Asks for a redelivered message whether its outcome was recorded: gives the item of the same or a later attempt
-   * a new `rev` (so that a pump that is about to delete it does not). @returns whether there was one
+   * a new `rev` (so that a pump that is about to delete it does not). @returns that item as it now is
    */
-  touch(ref: ParkedRef, attempt: number): Promise<boolean>;
+  touch(ref: ParkedRef, attempt: number): Promise<ParkedJob | undefined>;
   get(ref: ParkedRef): Promise<ParkedJob | undefined>;
   /** By id, which is by time of enqueueing. */
   list(partition: string, page: { readonly limit: number; readonly cursor?: string }): Promise<{ jobs: ParkedJob[]; cursor?: string }>;

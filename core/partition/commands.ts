@@ -104,7 +104,10 @@ function resume(partition: Partition, queue: string): Partition {
 function checkListed(partition: Partition, queue: string): void {
   checkQueue(queue);
   if (!listedQueues(partition).includes(queue)) {
-    throw new CommandRefused("unknown_queue", `partition ${partition.id} has no queue "${queue}"; it has ${listedQueues(partition).join(", ") || "none"}`);
+    throw new CommandRefused(
+      "unknown_queue",
+      `partition ${partition.id} has no queue "${queue}"; it has ${listedQueues(partition).join(", ") || "none"}`,
+    );
   }
 }
 

@@ -1,5 +1,5 @@
-import { isOpen, type Partition, poolQueues, totalHeld } from "./partition.ts";
 import type { QueueKey } from "../contract/names.ts";
+import { isOpen, type Partition, poolQueues, totalHeld } from "./partition.ts";
 
 /** What one pool may grow to. */
 export interface PoolBounds {

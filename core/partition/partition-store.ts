@@ -25,7 +25,11 @@ export interface PartitionStore {
   /** Strongly consistent. Tombstones are returned, too. */
   get(id: string): Promise<Partition | undefined>;
   /** A page of rows in no order that means anything, tombstones left out. */
-  list(page: { readonly limit: number; readonly cursor?: string; readonly status?: PartitionStatus }): Promise<{ partitions: Partition[]; cursor?: string }>;
+  list(page: {
+    readonly limit: number;
+    readonly cursor?: string;
+    readonly status?: PartitionStatus;
+  }): Promise<{ partitions: Partition[]; cursor?: string }>;
   /** All rows of one group, strongly consistent, tombstones included. */
   readShard(shard: number): Promise<Partition[]>;
   readVersion(): Promise<ClusterVersion>;

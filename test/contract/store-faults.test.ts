@@ -122,7 +122,10 @@ describe("a write that was overtaken before its repetition", () => {
       await world.other.partitions.evictShare("acme", "default/mail", "task-1", 2);
       await command(world.other.partitions, "acme", { type: "stop" });
     });
-    expect(await raiseTo(world.store, "task-1", 2)).toMatchObject({ moved: false, partition: { held: { "default/mail": 0 }, shares: { "default/mail": {} } } });
+    expect(await raiseTo(world.store, "task-1", 2)).toMatchObject({
+      moved: false,
+      partition: { held: { "default/mail": 0 }, shares: { "default/mail": {} } },
+    });
   });
 
   it("a claim is given up when the job was parked anew", async () => {

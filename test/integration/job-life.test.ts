@@ -1,12 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { z } from "zod";
-import { openBroker } from "../../broker/broker.ts";
 import { defineJob } from "../../core/job/define-job.ts";
 import type { Envelope } from "../../core/job/envelope.ts";
 import { Discard, Snooze } from "../../core/job/verdicts.ts";
 import { Pool, Probe, until } from "../fixture/pool.ts";
-import { Proxy } from "../proxy.ts";
+import { TcpProxy } from "../proxy.ts";
 
 const anything = z.object({ key: z.string() });
 
@@ -39,14 +38,6 @@ async function running(jobs: Parameters<typeof Pool.open>[1], max = 5) {
   return { pool, acme, buried, parked };
 }
 
-async function publisher() {
-  const broker = openBroker({ url: inject("amqpUrl"), name: "test", onEvent: () => undefined });
-  await broker.start();
-  onTestFinished(() => broker.stop());
-  await until("the broker is there", () => broker.connected);
-  return broker;
-}
-
 describe("a job", () => {
   it("that fails is buried with its error, at once when it is not retried", async () => {
     const { job, attempts } = scripted("boom", [fail(new TypeError("no such thing"))]);
@@ -54,7 +45,14 @@ describe("a job", () => {
     const id = await pool.enqueue(acme, "boom", { key: "x" });
     await until("it is buried", async () => (await buried()).length === 1);
     const grave = await pool.store.buried.get(acme, id);
-    expect(grave).toMatchObject({ id, name: "boom", queue: "default", attempt: 1, reason: "failed", error: { name: "TypeError", message: "no such thing" } });
+    expect(grave).toMatchObject({
+      id,
+      name: "boom",
+      queue: "default",
+      attempt: 1,
+      reason: "failed",
+      error: { name: "TypeError", message: "no such thing" },
+    });
     expect(grave?.error.stack).toContain("TypeError");
     expect(grave?.history).toHaveLength(1);
     expect(attempts).toEqual([1]);
@@ -126,8 +124,17 @@ describe("a message", () => {
   it("that is no job, or another tenant's, is buried whole under the tenant whose queue it came through", async () => {
     const probe = new Probe();
     const { pool, acme, buried } = await running([probe.job]);
-    const broker = await publisher();
-    const stranger: Envelope = { v: 1, id: randomUUID(), name: "probe", args: { key: "x" }, partition: pool.name("globex"), queue: "default", attempt: 1, enqueued_at: 1 };
+    const { broker } = pool;
+    const stranger: Envelope = {
+      v: 1,
+      id: randomUUID(),
+      name: "probe",
+      args: { key: "x" },
+      partition: pool.name("globex"),
+      queue: "default",
+      attempt: 1,
+      enqueued_at: 1,
+    };
     const bodies = ["{no json", JSON.stringify({ v: 9 }), JSON.stringify(stranger)];
     await until("the queue is declared", async () => (await broker.admin.depth(`${acme}-default`)) !== undefined);
     for (const [i, body] of bodies.entries()) await broker.publisher.publish({ brokerQueue: `${acme}-default`, partition: acme, id: `m${i}`, body });
@@ -145,7 +152,7 @@ describe("a message", () => {
     const before = await pool.store.parked.get({ partition: acme, id });
     // A copy of attempt 1 that was handed back once, as after a lost ack.
     const hold = new Probe();
-    const broker = await publisher();
+    const { broker } = pool;
     await pool.command(acme, { type: "pause", queue: "default" });
     const body = JSON.stringify({ ...JSON.parse(before?.body as string), attempt: 1, history: undefined });
     await broker.publisher.publish({ brokerQueue: `${acme}-default`, partition: acme, id, body });
@@ -157,11 +164,38 @@ describe("a message", () => {
   });
 });
 
+describe("a job that is handed back before the pump has deleted what it published", () => {
+  it("runs again at once, not when the pump's claim has lapsed", async () => {
+    const probe = new Probe();
+    const { pool, acme, parked } = await running([probe.job]);
+    const remove = pool.store.parked.remove.bind(pool.store.parked);
+    let letGo = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    pool.store.parked.remove = async (ref, rev) => {
+      await held;
+      return remove(ref, rev);
+    };
+    await pool.enqueue(acme, "probe", { key: "x" });
+    await until("it runs", () => probe.running === 1);
+    await pool.command(acme, { type: "stop" });
+    await until("it is aborted", () => probe.aborted.length === 1);
+    await pool.start(acme, { default: 1 });
+    await until("the redelivery is dropped in favour of the item", async () => (await parked()).some(({ due }) => due <= Date.now()));
+    letGo();
+    probe.runMs = 1;
+    await until("it runs again", () => probe.finished.length === 1, 8_000);
+    await until("nothing is left", async () => (await parked()).length === 0);
+    expect(probe.started).toHaveLength(2);
+  });
+});
+
 describe("a task whose connection is cut", () => {
   it("aborts what ran, consumes again, and nothing is lost or runs beside itself", async () => {
     const probe = new Probe();
     const pool = await Pool.open(inject("amqpUrl"), [probe.job]);
-    const proxy = await Proxy.listen(inject("amqpUrl"));
+    const proxy = await TcpProxy.listen(inject("amqpUrl"));
     onTestFinished(() => proxy.close());
     const acme = pool.name("acme");
     await pool.addTask({ amqpUrl: proxy.url });

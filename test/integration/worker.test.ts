@@ -176,7 +176,10 @@ describe("stopping a partition", () => {
     await enqueueAll(acme, keys(4));
     await until("three run", () => probe.running === 3);
     await pool.command(acme, { type: "stop" });
-    await until("all aborted and given back", async () => probe.aborted.length === 3 && totalHeld((await pool.store.partitions.get(acme)) as never) === 0);
+    await until(
+      "all aborted and given back",
+      async () => probe.aborted.length === 3 && totalHeld((await pool.store.partitions.get(acme)) as never) === 0,
+    );
     expect(probe.finished).toEqual([]);
     probe.runMs = 1;
     await pool.start(acme, { default: 3 });
@@ -196,7 +199,10 @@ describe("slots", () => {
     await enqueueAll(big, keys(20, "b"));
     await until("the slots are full", () => probe.running === 2);
     await enqueueAll(small, ["s"]);
-    await until("the small tenant's job is at hand", async () => (await pool.store.parked.list(small, { limit: 1 })).jobs.length === 0);
+    await until("the small tenant's job is at hand", async () => {
+      const published = (await pool.store.parked.list(small, { limit: 1 })).jobs.length === 0;
+      return published && (await pool.broker.admin.depth(`${small}-default`)) === 0;
+    });
     probe.runMs = 20;
     probe.releaseAll();
     await until("all jobs done", () => probe.finished.length === 21);

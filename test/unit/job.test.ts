@@ -37,7 +37,10 @@ describe("envelope", () => {
   it("comes back as it went, with fields of a newer build", () => {
     const newer = { ...envelope, priority: 3 } as Envelope;
     expect(decodeEnvelope(encodeEnvelope(newer))).toEqual(newer);
-    expect(nextAttempt(newer, { attempt: 1, started_at: 1, failed_at: 2, task: "t", error: { name: "E", message: "m" } })).toMatchObject({ priority: 3, attempt: 2 });
+    expect(nextAttempt(newer, { attempt: 1, started_at: 1, failed_at: 2, task: "t", error: { name: "E", message: "m" } })).toMatchObject({
+      priority: 3,
+      attempt: 2,
+    });
   });
 
   it.each([
@@ -104,7 +107,11 @@ describe("decideOutcome", () => {
 
   it("buries a failure that is not retried, with its error", () => {
     const outcome = decideOutcome(ended(new TypeError("boom")), never);
-    expect(outcome).toMatchObject({ kind: "bury", reason: "failed", failure: { attempt: 1, task: "t1", error: { name: "TypeError", message: "boom" } } });
+    expect(outcome).toMatchObject({
+      kind: "bury",
+      reason: "failed",
+      failure: { attempt: 1, task: "t1", error: { name: "TypeError", message: "boom" } },
+    });
   });
 
   it("obeys verdicts", () => {
@@ -127,7 +134,11 @@ describe("decideOutcome", () => {
         throw new Error("in delay");
       },
     });
-    expect(decideOutcome(ended("just text"), thrower)).toMatchObject({ kind: "retry", delayMs: 1_800_000, failure: { error: { name: "NonError", message: "just text" } } });
+    expect(decideOutcome(ended("just text"), thrower)).toMatchObject({
+      kind: "retry",
+      delayMs: 1_800_000,
+      failure: { error: { name: "NonError", message: "just text" } },
+    });
     expect(decideOutcome(ended(new Error("x")), retryPolicy({ max: 3, delay: () => Number.NaN }))).toMatchObject({ delayMs: 1_800_000 });
     const circular: Record<string, unknown> = {};
     circular.self = circular;

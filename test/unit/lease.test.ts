@@ -144,7 +144,14 @@ describe("Roster", () => {
   function watching() {
     const base = setUp();
     let changes = 0;
-    const roster = new Roster({ boot: "me", tasks: base.leases as unknown as TaskStore, clock, timings: t, emit: base.emit, onChange: () => void changes++ });
+    const roster = new Roster({
+      boot: "me",
+      tasks: base.leases as unknown as TaskStore,
+      clock,
+      timings: t,
+      emit: base.emit,
+      onChange: () => void changes++,
+    });
     const peer = (boot: string, beat = 0): TaskLease => ({ boot, pool: "default", slots: 4, beat, draining: false, free: 4, dead: false });
     base.leases.rows.set("me", peer("me"));
     base.leases.rows.set("peer", peer("peer"));
@@ -152,7 +159,11 @@ describe("Roster", () => {
       const row = base.leases.rows.get("me") as TaskLease;
       base.leases.rows.set("me", { ...row, beat: row.beat + 1 });
     }, 1_000);
-    return { ...base, roster, peer, changes: () => changes, end: async () => (clearInterval(keepMeAlive), roster.stop()) };
+    const end = async (): Promise<void> => {
+      clearInterval(keepMeAlive);
+      await roster.stop();
+    };
+    return { ...base, roster, peer, changes: () => changes, end };
   }
 
   it("declares a peer dead after 20 s of an unmoved beat, and lets its things be taken 2 s later", async () => {

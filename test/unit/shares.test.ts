@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { applyCommand } from "../../core/partition/commands.ts";
-import { nextScale, neededTasks, QUIET_PASSES } from "../../core/partition/desired-tasks.ts";
+import { neededTasks, nextScale, QUIET_PASSES } from "../../core/partition/desired-tasks.ts";
 import type { Partition } from "../../core/partition/partition.ts";
 import { targetShares } from "../../core/partition/shares.ts";
 
@@ -33,7 +33,12 @@ describe("targetShares", () => {
       const all = tasks(6);
       const before = targetShares(partition(4, `p${p}`), "default", "default", all);
       const gone = all[p % 6]?.boot as string;
-      const after = targetShares(partition(4, `p${p}`), "default", "default", all.filter(({ boot }) => boot !== gone));
+      const after = targetShares(
+        partition(4, `p${p}`),
+        "default",
+        "default",
+        all.filter(({ boot }) => boot !== gone),
+      );
       for (const [boot, share] of before) if (boot !== gone) expect(after.get(boot) ?? 0).toBeGreaterThanOrEqual(share);
     }
   });

@@ -139,16 +139,16 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
     it("finds the item of this or a later attempt, and keeps a pump from removing it", async () => {
       await store.park(JOB);
       const claimed = await store.claim(REF, NOW, NOW + 30_000);
-      expect(await store.touch(REF, 1)).toBe(true);
-      expect(await store.touch(REF, 2)).toBe(true);
+      expect(await store.touch(REF, 1)).toMatchObject(REF);
+      expect(await store.touch(REF, 2)).toEqual(await store.get(REF));
       expect(await store.remove(REF, claimed?.rev ?? "")).toBe(false);
       expect(await store.get(REF)).toMatchObject({ attempt: 2, due: NOW + 30_000 });
     });
 
     it("finds none of an earlier attempt, nor one that is gone, and makes none", async () => {
       await store.park(JOB);
-      expect(await store.touch(REF, 3)).toBe(false);
-      expect(await store.touch({ ...REF, id: "gone" }, 1)).toBe(false);
+      expect(await store.touch(REF, 3)).toBeUndefined();
+      expect(await store.touch({ ...REF, id: "gone" }, 1)).toBeUndefined();
       expect(await store.get({ ...REF, id: "gone" })).toBeUndefined();
     });
   });

@@ -76,7 +76,9 @@ export function partitionStoreSuite(make: Make<PartitionStore>): void {
     it("lets one of many racing commands through", async () => {
       const before = await start(store, "acme", POOLS);
       const results = await Promise.all(
-        Array.from({ length: 16 }, (_, i) => store.commit(before, applyCommand("acme", before, { type: "reconfigure", pools: { default: { mail: i + 20 } } }))),
+        Array.from({ length: 16 }, (_, i) =>
+          store.commit(before, applyCommand("acme", before, { type: "reconfigure", pools: { default: { mail: i + 20 } } })),
+        ),
       );
       expect(results.filter((row) => row !== undefined)).toHaveLength(1);
       expect((await store.get("acme"))?.revision).toBe(2);
@@ -259,7 +261,15 @@ export function partitionStoreSuite(make: Make<PartitionStore>): void {
 
     it("refuses a cursor that no list gave", async () => {
       const foreign = (text: string) => Buffer.from(text).toString("base64url");
-      for (const cursor of ["", "nonsense", "!!!!", foreign("partitions:64/"), foreign("partitions:1/a b"), foreign("parked:1"), foreign("partitions:-1/x")]) {
+      for (const cursor of [
+        "",
+        "nonsense",
+        "!!!!",
+        foreign("partitions:64/"),
+        foreign("partitions:1/a b"),
+        foreign("parked:1"),
+        foreign("partitions:-1/x"),
+      ]) {
         const answer = store.list({ limit: 1, cursor });
         await expect(answer).rejects.toBeInstanceOf(InvalidInput);
         await expect(answer).rejects.toMatchObject({ field: "cursor" });

@@ -8,7 +8,17 @@ export const NOW = 1_900_000_000_000;
 const POOLS = { default: { mail: 5 } };
 const KEY = "default/mail";
 const LEASE: TaskLease = { boot: "task-1", pool: "default", slots: 10, beat: 1, draining: false, free: 10, dead: false };
-export const PARKED = { partition: "acme", id: "job-1", name: "n", queue: "mail", attempt: 1, reason: "retry", due: NOW, since: NOW, body: "{}" } as const;
+export const PARKED = {
+  partition: "acme",
+  id: "job-1",
+  name: "n",
+  queue: "mail",
+  attempt: 1,
+  reason: "retry",
+  due: NOW,
+  since: NOW,
+  body: "{}",
+} as const;
 const BURIED = {
   partition: "acme",
   id: "job-1",
@@ -276,7 +286,7 @@ export const PROTOCOLS: readonly Protocol[] = [
     name: "touch",
     writes: 1,
     prepare: claimed,
-    act: (store) => store.parked.touch(PARKED, 1),
+    act: async (store) => (await store.parked.touch(PARKED, 1)) !== undefined,
     answer: true,
     see: (store) => store.parked.get(PARKED),
     seen: { attempt: 1 },
@@ -285,12 +295,19 @@ export const PROTOCOLS: readonly Protocol[] = [
     name: "touch of nothing",
     writes: 1,
     unmarked: [0],
-    act: (store) => store.parked.touch(PARKED, 1),
+    act: async (store) => (await store.parked.touch(PARKED, 1)) !== undefined,
     answer: false,
     see: (store) => store.parked.get(PARKED),
     seen: undefined,
   },
-  { name: "bury", writes: 1, act: (store) => store.buried.bury(BURIED), answer: undefined, see: (store) => store.buried.get("acme", "job-1"), seen: BURIED },
+  {
+    name: "bury",
+    writes: 1,
+    act: (store) => store.buried.bury(BURIED),
+    answer: undefined,
+    see: (store) => store.buried.get("acme", "job-1"),
+    seen: BURIED,
+  },
   {
     name: "removal of a buried job",
     writes: 1,

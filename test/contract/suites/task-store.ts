@@ -51,7 +51,10 @@ export function taskStoreSuite(make: Make<TaskStore>): void {
       for (let round = 0; round < 8; round++) {
         const boot = `racer-${round}`;
         await store.register({ ...LEASE, boot });
-        const [renewed, dead] = await Promise.all([store.renew(boot, { beat: 2, free: 0, draining: false }), store.declareDead(boot, 1, clock.now())]);
+        const [renewed, dead] = await Promise.all([
+          store.renew(boot, { beat: 2, free: 0, draining: false }),
+          store.declareDead(boot, 1, clock.now()),
+        ]);
         expect(renewed).toBe(!dead);
       }
     });
@@ -107,5 +110,17 @@ export function taskStoreSuite(make: Make<TaskStore>): void {
 }
 
 function reportOf(boot: string, at: number): TaskReport {
-  return { boot, pool: "default", slots: 10, at, startedAt: at - 1, busy: 0, memoryBytes: 1, shards: [4, 0], queues: [], running: [], runningLeftOut: 0 };
+  return {
+    boot,
+    pool: "default",
+    slots: 10,
+    at,
+    startedAt: at - 1,
+    busy: 0,
+    memoryBytes: 1,
+    shards: [4, 0],
+    queues: [],
+    running: [],
+    runningLeftOut: 0,
+  };
 }

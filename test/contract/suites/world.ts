@@ -39,7 +39,9 @@ export function start(store: PartitionStore, id: string, pools: Pools): Promise<
 }
 
 /** Follows cursors to the end. */
-export async function allPages<T>(read: (cursor: string | undefined) => Promise<{ readonly items: readonly T[]; readonly cursor?: string }>): Promise<T[][]> {
+export async function allPages<T>(
+  read: (cursor: string | undefined) => Promise<{ readonly items: readonly T[]; readonly cursor?: string }>,
+): Promise<T[][]> {
   const pages: T[][] = [];
   let cursor: string | undefined;
   for (let page = 0; page < 1_000; page++) {
