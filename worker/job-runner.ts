@@ -56,6 +56,8 @@ export class JobRunner {
   async #outcomeOf(run: Run, envelope: Envelope): Promise<Outcome> {
     const { registry, recorder, clock } = this.#options;
     if (run.delivery.redelivered && (await recorder.wasRecorded(envelope))) return { kind: "recorded" };
+    // Aborted while the table was asked: what has not begun must not begin.
+    if (run.aborted !== undefined) return { kind: "hand_back" };
     const definition = registry.get(envelope.name);
     if (definition === undefined) return { kind: "unknown_name" };
     const result = await perform(definition, envelope, run);
@@ -131,6 +133,7 @@ async function perform(definition: JobDefinition, envelope: Envelope, run: Run):
     const checking = checkArgs(definition, envelope.args);
     const args = checking instanceof Promise ? await checking : checking;
     if (!args.ok) return { invalidArgs: args.problem };
+    if (run.aborted !== undefined) return { ok: false, error: run.aborted };
     await definition.perform(args.value, run);
     return { ok: true };
   } catch (error) {

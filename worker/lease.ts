@@ -17,8 +17,8 @@ export interface LeaseOptions {
   readonly emit: Emit;
   /** Slots free right now. */
   free(): number;
-  /** Jobs may start again. */
-  onRegained(): void;
+  /** A renewal has succeeded: jobs that `mayStart` held up may start. */
+  onRenewed(): void;
   /** Running jobs must be aborted: the task can't be sure any more that what it holds is its own. */
   onAbort(): void;
   /** Declared dead by a peer: nothing here is ours any more, the process must end. */
@@ -126,6 +126,9 @@ export class Lease implements Service {
     this.#lastGood = sent;
     this.#options.watchdog.renewed(this.#age());
     this.#judge();
+    // At every renewal, not only when lateness was seen: it may have lasted shorter than the pause between two looks,
+    // and a job that was refused in it would wait for a call that never comes.
+    this.#options.onRenewed();
   }
 
   #dead(): void {
@@ -136,13 +139,12 @@ export class Lease implements Service {
   }
 
   #judge(): void {
-    const { timings, emit, onAbort, onRegained } = this.#options;
+    const { timings, emit, onAbort } = this.#options;
     const age = this.#age();
     const late = age >= timings.noNewJob;
     const changed = late !== this.#late;
     this.#late = late;
     if (changed) emit({ type: late ? "lease_late" : "lease_regained" });
-    if (changed && !late) onRegained();
     if (!late) this.#aborted = false;
     if (age >= timings.abort && !this.#aborted) {
       this.#aborted = true;

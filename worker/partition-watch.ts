@@ -81,7 +81,7 @@ export class PartitionWatch implements Service {
   /** Takes in a row that came with a write of ours; an older one than we have is left alone. */
   accept(row: Partition): void {
     const known = this.#rows.get(row.id);
-    if (known !== undefined && known.revision > row.revision) return;
+    if (known !== undefined && outranks(known, row)) return;
     this.#rows.set(row.id, row);
     if (known?.revision !== row.revision) this.#options.onChange(row.id, row);
   }
@@ -98,7 +98,7 @@ export class PartitionWatch implements Service {
     const present = new Set(rows.map(({ id }) => id));
     for (const row of rows) {
       const known = this.#rows.get(row.id);
-      if (known !== undefined && (known.revision > row.revision || same(known, row))) continue;
+      if (known !== undefined && (outranks(known, row) || same(known, row))) continue;
       this.#rows.set(row.id, row);
       this.#options.onChange(row.id, row);
     }
@@ -116,9 +116,9 @@ export class PartitionWatch implements Service {
     const now = clock.monotonic();
     const changed = shards.flatMap((count, shard) => (count === this.#applied[shard] ? [] : [shard]));
     const due = [...this.#again].filter(([, at]) => at <= now).map(([shard]) => shard);
-    for (const shard of due) this.#again.delete(shard);
     await forEachWithin(READ_WIDTH, new Set([...changed, ...due, ...this.#sweepDue(now)]), async (shard) => {
       await this.readShard(shard);
+      this.#again.delete(shard);
       const count = shards[shard] ?? 0;
       if (count !== this.#applied[shard]) this.#again.set(shard, now + timings.reread);
       this.#applied[shard] = count;
@@ -132,6 +132,11 @@ export class PartitionWatch implements Service {
     this.#sweepNext = (shard + 1) % LIMITS.partitionShards;
     return [shard];
   }
+}
+
+/** A tombstone outranks nothing: DynamoDB removes it after its days, and the partition's next life begins at revision 1. */
+function outranks(known: Partition, row: Partition): boolean {
+  return known.status !== "deleted" && known.revision > row.revision;
 }
 
 function same(a: Partition, b: Partition): boolean {

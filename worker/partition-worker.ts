@@ -90,7 +90,10 @@ export class PartitionWorker implements TurnTaker {
   /** A queue that is no longer listed and holds nothing is forgotten; a channel that nobody uses is closed. */
   #tidy(queue: string): void {
     const listed = this.#listed(this.#bench.watch.get(this.id)).includes(queue);
-    if (!listed && this.#queues.get(queue)?.empty === true) {
+    const worker = this.#queues.get(queue);
+    if (!listed && worker?.empty === true) {
+      // A keeper that was forgotten must never act again: a new one keeps this queue when it is listed again.
+      worker.close();
       this.#queues.delete(queue);
       this.#inTurn = [...this.#queues.values()];
     }

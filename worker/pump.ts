@@ -83,9 +83,13 @@ export class Pump implements Service {
     const now = clock.now();
     const job = await parked.claim(ref, now, now + timings.pumpClaim);
     if (job === undefined) return;
-    // Accepted in the instant in which its partition was deleted: it goes the way of all that belonged to it.
-    if (watch.get(job.partition)?.status === "deleted") return void (await parked.remove(ref, job.rev));
     try {
+      // Accepted in the instant in which its partition was deleted: it goes the way of all that belonged to it. Asked of
+      // the table: our copy may be a tombstone that a start has replaced meanwhile, and this job its first.
+      if (watch.get(job.partition)?.status === "deleted" && (await watch.refresh(job.partition))?.status === "deleted") {
+        await parked.remove(ref, job.rev);
+        return;
+      }
       if ((await this.#publish(job)) === "queued") await parked.remove(ref, job.rev);
       else await parked.postpone(ref, job.rev, clock.now() + RETRY_MS.noQueue);
     } catch (error) {

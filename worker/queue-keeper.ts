@@ -55,6 +55,7 @@ export class QueueKeeper {
   #subscription: Subscription | undefined;
   #prefetch = 0;
   #dirty = false;
+  #closed = false;
   #stepping: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retryMs: number = RETRY_MS.first;
@@ -75,6 +76,7 @@ export class QueueKeeper {
 
   /** Something changed: compare again. */
   nudge(): void {
+    if (this.#closed) return;
     this.#dirty = true;
     this.#stepping ??= this.#steps();
   }
@@ -86,6 +88,7 @@ export class QueueKeeper {
 
   /** Gives up on retrying; what is still held is left to eviction. */
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#retry);
   }
 
@@ -95,7 +98,7 @@ export class QueueKeeper {
     while (this.#dirty) {
       this.#dirty = false;
       try {
-        if (await this.#step()) this.#retryMs = RETRY_MS.first;
+        if (await this.#step()) this.#settled();
         else this.#later();
       } catch (error) {
         this.#options.emit({ type: "trouble", doing: `moving the share of ${this.#options.brokerQueue}`, error });
@@ -119,7 +122,9 @@ export class QueueKeeper {
     await this.#follow();
     const keep = Math.max(wanted, intake.running.size);
     if (this.#share > keep) await this.#lower(keep);
-    return !this.#doubtful && (this.#share === wanted || (this.#share > wanted && this.#share === intake.running.size));
+    // A share that was taken over from the row, after a refusal, has neither limit nor consumer yet.
+    if (this.#doubtful || intake.limit !== Math.min(this.#share, wanted)) return false;
+    return this.#share === wanted || (this.#share > wanted && this.#share === intake.running.size);
   }
 
   async #raise(seen: Partition, wanted: number): Promise<void> {
@@ -200,8 +205,14 @@ export class QueueKeeper {
     intake.giveBackBeyondLimit();
   }
 
+  #settled(): void {
+    clearTimeout(this.#retry);
+    this.#retryMs = RETRY_MS.first;
+  }
+
   #later(): void {
     clearTimeout(this.#retry);
+    if (this.#closed) return;
     const jittered = this.#retryMs * (0.5 + Math.random());
     this.#retryMs = Math.min(RETRY_MS.most, this.#retryMs * 2);
     this.#retry = setTimeout(() => this.nudge(), jittered);

@@ -34,6 +34,10 @@ export class ThreadWatchdog implements Watchdog {
       thread.once("online", resolve);
       thread.once("error", reject);
     });
+    thread.on("error", () => this.#unguarded());
+    thread.on("exit", () => {
+      if (this.#thread === thread) this.#unguarded();
+    });
   }
 
   renewed(ageMs: number): void {
@@ -41,7 +45,13 @@ export class ThreadWatchdog implements Watchdog {
   }
 
   async stop(): Promise<void> {
-    await this.#thread?.terminate();
+    const thread = this.#thread;
     this.#thread = undefined;
+    await thread?.terminate();
+  }
+
+  /** The thread died: without it nothing bounds how long this task could outlive its lease. */
+  #unguarded(): void {
+    process.kill(process.pid, "SIGKILL");
   }
 }

@@ -204,7 +204,7 @@ export class Worker implements Service {
       watchdog,
       emit,
       free: () => this.#turns.free,
-      onRegained: () => this.#turns.go(),
+      onRenewed: () => this.#turns.go(),
       onAbort: () => this.#workforce.abortAll("lease_lost"),
       onDead,
     });

@@ -107,7 +107,7 @@ export const CONNECT_DEADLINE_MS = 10_000;
  */
 export function checkTimings(t: Timings): Timings {
   const relations: readonly [string, boolean][] = [
-    ["2 x beat <= noNewJob: one lost renewal must not stop a task", 2 * t.beat <= t.noNewJob],
+    ["2 x beat <= noNewJob: one lost renewal must not stop a task for longer than its answer takes", 2 * t.beat <= t.noNewJob],
     ["noNewJob < abort < watchdog", t.noNewJob < t.abort && t.abort < t.watchdog],
     ["watchdog < dead: a task must be gone before it is declared dead", t.watchdog < t.dead],
     ["3 x beat < dead", 3 * t.beat < t.dead],

@@ -50,7 +50,7 @@ function setUp() {
   const aborts: number[] = [];
   const ages: number[] = [];
   let deaths = 0;
-  let regained = 0;
+  let renewed = 0;
   const begin = performance.now();
   const emit = (event: WorkerEvent) => void events.push(event.type);
   const lease = new Lease({
@@ -63,11 +63,11 @@ function setUp() {
     watchdog: { start: async () => undefined, stop: async () => undefined, renewed: (age) => void ages.push(age) },
     emit,
     free: () => 4,
-    onRegained: () => void regained++,
+    onRenewed: () => void renewed++,
     onAbort: () => void aborts.push(performance.now() - begin),
     onDead: () => void deaths++,
   });
-  return { leases, lease, events, aborts, ages, deaths: () => deaths, regained: () => regained, emit };
+  return { leases, lease, events, aborts, ages, deaths: () => deaths, renewed: () => renewed, emit };
 }
 
 beforeEach(() => {
@@ -89,7 +89,7 @@ describe("Lease", () => {
   });
 
   it("forbids new jobs after 10 s without a renewal, aborts at 12 s, and takes trust back when one succeeds", async () => {
-    const { leases, lease, aborts, events, regained } = setUp();
+    const { leases, lease, aborts, events, renewed } = setUp();
     await lease.start();
     leases.away = true;
     await vi.advanceTimersByTimeAsync(9_900);
@@ -100,11 +100,26 @@ describe("Lease", () => {
     await vi.advanceTimersByTimeAsync(2_500);
     expect(aborts).toHaveLength(1);
     expect(aborts[0]).toBeLessThan(12_500);
+    const before = renewed();
     leases.away = false;
     await vi.advanceTimersByTimeAsync(5_500);
     expect(lease.mayStart).toBe(true);
-    expect(regained()).toBe(1);
+    expect(renewed()).toBeGreaterThan(before);
     expect(events.filter((type) => type !== "trouble")).toEqual(["lease_late", "lease_lost", "lease_regained"]);
+    await lease.stop();
+  });
+
+  it("wakes what one lost renewal held up for an instant, too short to be seen as late", async () => {
+    const { leases, lease, renewed } = setUp();
+    await lease.start();
+    leases.away = true;
+    await vi.advanceTimersByTimeAsync(t.beat + 10);
+    leases.away = false;
+    leases.slowMs = 10;
+    const before = renewed();
+    await vi.advanceTimersByTimeAsync(t.beat + 50);
+    expect(lease.mayStart).toBe(true);
+    expect(renewed()).toBeGreaterThan(before);
     await lease.stop();
   });
 
