@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../core/contract/clock.ts";
 import { DEAD_QUEUE, splitBrokerQueue } from "../core/contract/names.ts";
 import type { Service } from "../core/contract/service.ts";
@@ -51,8 +52,10 @@ export class DeadLetters implements Service {
       await recorder.bury(envelope, delivery, "undeliverable", noRun(envelope, clock.now(), "RabbitMQ gave up on it after too many deliveries"));
       delivery.ack();
     } catch (error) {
-      await this.#buryUnreadable(delivery, error).catch((failed: unknown) => {
+      await this.#buryUnreadable(delivery, error).catch(async (failed: unknown) => {
         emit({ type: "trouble", doing: "burying a dead letter", error: failed });
+        // It comes again at once, and the store may be away for long.
+        await wait(1_000);
         delivery.nack();
       });
     }

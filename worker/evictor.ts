@@ -57,8 +57,8 @@ export class Evictor implements Service {
     const strangers = strangersIn(rows, this.#options.roster);
     if (strangers.length > 0) {
       // Unknown at the last look; only a look from after the row was read tells "gone" from "new".
-      await this.#options.roster.refresh();
-      for (const boot of strangers) if (!this.#options.roster.knows(boot)) takeable.add(boot);
+      const present = await this.#options.roster.present();
+      for (const boot of strangers) if (!present.has(boot)) takeable.add(boot);
     }
     for (const row of rows) {
       for (const { key, boot, share } of sharesOf(row)) if (takeable.has(boot)) await this.#evict(row, key, boot, share);

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../core/contract/clock.ts";
 import type { Timings } from "../core/contract/limits.ts";
 import type { Service } from "../core/contract/service.ts";
@@ -95,13 +96,14 @@ export class Lease implements Service {
 
   /**
    * Ends the lease. With nothing held it is simply forgotten; else this task declares itself dead, so that peers take
-   * over soon: the caller must end the process right away.
+   * over soon: the caller must end the process right away. That write may land though its answer is lost, so the answer
+   * is waited for no longer than half of what peers wait before they take over.
    */
   async end(holdsNothing: boolean): Promise<void> {
     await this.stop();
     const { tasks, boot, clock } = this.#options;
     if (holdsNothing) await tasks.forget(boot);
-    else await tasks.declareDead(boot, this.#beat, clock.now());
+    else await Promise.race([tasks.declareDead(boot, this.#beat, clock.now()), wait(this.#options.timings.takeover / 2)]);
   }
 
   async stop(): Promise<void> {

@@ -79,7 +79,9 @@ export class Pump implements Service {
   }
 
   async #bring(ref: ParkedRef): Promise<void> {
-    const { parked, clock, timings, watch, emit } = this.#options;
+    const { parked, clock, timings, watch, emit, mayPump } = this.#options;
+    // A round may last; what has begun to fail or to end in between must not go on claiming.
+    if (!mayPump()) return;
     const now = clock.now();
     const job = await parked.claim(ref, now, now + timings.pumpClaim);
     if (job === undefined) return;

@@ -1,6 +1,6 @@
 import type { QueueKey } from "../core/contract/names.ts";
 import type { PartitionChannel, Subscription } from "../core/job/broker.ts";
-import { heldOf, maxWorkersOf, type Partition, shareOf } from "../core/partition/partition.ts";
+import { heldOf, maxWorkersOf, type Partition, shareOf, totalHeld } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
 import type { Emit } from "./events.ts";
 import type { PartitionWatch } from "./partition-watch.ts";
@@ -155,8 +155,11 @@ export class QueueKeeper {
     const from = this.#share;
     this.#share = keep;
     const moved = await this.#move(watch.get(partition)?.revision ?? 0, from, keep, 0);
-    if (moved) return;
     const now = watch.get(partition);
+    if (moved) {
+      if (now?.status === "draining" && totalHeld(now) === 0) await this.#options.partitions.settleDrained(now);
+      return;
+    }
     this.#share = now === undefined ? 0 : Math.min(keep, shareOf(now, key, boot));
     this.#doubtful = true;
   }

@@ -112,7 +112,7 @@ export class Recorder {
       buriedAt: this.#options.clock.now(),
       error,
       history: [],
-      body: delivery.body.subarray(0, LIMITS.envelopeBytes).toString(),
+      body: readable(delivery.body),
     });
     this.#options.emit({ type: "job_buried", job: { id, name: "", partition, queue, attempt: 1 }, reason: "invalid_envelope", message: problem });
   }
@@ -141,6 +141,12 @@ export function refOf({ id, name, partition, queue, attempt }: Envelope): JobRef
 /** A failure of a job that no handler was started for. */
 export function noRun(envelope: Envelope, now: number, message: string): FailedAttempt {
   return { attempt: envelope.attempt, started_at: now, failed_at: now, task: "", error: { name: "NotRun", message } };
+}
+
+/** Cut after decoding: a byte that is no UTF-8 becomes three. */
+function readable(body: Buffer): string {
+  const text = body.subarray(0, LIMITS.envelopeBytes).toString();
+  return Buffer.from(text).subarray(0, LIMITS.envelopeBytes).toString();
 }
 
 /** The envelope of a job whose name this build knows. */

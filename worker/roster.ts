@@ -54,11 +54,6 @@ export class Roster implements Service {
     return this.#live;
   }
 
-  /** Whether a task other than this one could run more of this pool's jobs. */
-  othersHaveRoom(pool: string): boolean {
-    return this.#live.some((task) => task.pool === pool && task.boot !== this.#options.boot && task.free > 0);
-  }
-
   /** Whether this task is the one among the living (of `pool`, or of all pools) that does `duty`. */
   owns(duty: string, pool?: string): boolean {
     const candidates = pool === undefined ? this.#live : this.#live.filter((task) => task.pool === pool);
@@ -81,6 +76,14 @@ export class Roster implements Service {
   /** Whether a lease of this task was there at the last look, alive or dead. */
   knows(boot: string): boolean {
     return this.#watched.has(boot);
+  }
+
+  /**
+   * The tasks that have a lease right now, dead ones too, read for this question alone: what two looks that overlap
+   * leave behind can't tell a task that is gone from one that has just come.
+   */
+  async present(): Promise<ReadonlySet<string>> {
+    return new Set((await this.#options.tasks.leases()).map(({ boot }) => boot));
   }
 
   async start(): Promise<void> {

@@ -1,24 +1,23 @@
 import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
 import type { Emit } from "./events.ts";
-import type { Roster } from "./roster.ts";
 import type { Turns } from "./turns.ts";
 import type { Workforce } from "./workforce.ts";
 
 export interface SheddingOptions {
-  readonly pool: string;
   readonly turns: Turns;
-  readonly roster: Roster;
   readonly workforce: Workforce;
   readonly emit: Emit;
   /** Slots full, or free again, for this long. */
   readonly afterMs: number;
+  /** Whether a task with room is meant to hold a part of this queue, too. */
+  servedElsewhere(partition: string, queue: string): boolean;
 }
 
 /**
- * Nothing is hoarded: a task whose slots stay full lets go the queues that run nothing here, so that a task with room
- * may serve them, and takes them up again once a slot has stayed free. While no other task has room, it keeps them:
- * their jobs take turns with the rest.
+ * Nothing is hoarded: a task whose slots stay full lets go the queues that run nothing here and that a task with room
+ * serves, and takes them up again once a slot has stayed free. A queue that nobody else with room is meant to serve is
+ * kept: its jobs take turns with the rest.
  */
 export class Shedding implements Service {
   readonly #options: SheddingOptions;
@@ -43,11 +42,11 @@ export class Shedding implements Service {
   }
 
   #look(): void {
-    const { pool, turns, roster, workforce, afterMs } = this.#options;
-    if (turns.fullForMs >= afterMs && roster.othersHaveRoom(pool)) {
+    const { turns, workforce, afterMs, servedElsewhere } = this.#options;
+    if (turns.fullForMs >= afterMs) {
       this.#shed = true;
-      workforce.shedIdleQueues();
-    } else if (this.#shed && (turns.freeForMs >= afterMs || !roster.othersHaveRoom(pool))) {
+      workforce.shedIdleQueues(servedElsewhere);
+    } else if (this.#shed && turns.freeForMs >= afterMs) {
       this.#shed = false;
       workforce.unshed();
     }

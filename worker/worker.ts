@@ -10,7 +10,7 @@ import type { Registry } from "../core/job/registry.ts";
 import type { Partition } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
 import { targetShares } from "../core/partition/shares.ts";
-import type { TaskStore } from "../core/partition/task-store.ts";
+import type { TaskLease, TaskStore } from "../core/partition/task-store.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { Emit } from "./events.ts";
 import { Evictor } from "./evictor.ts";
@@ -119,7 +119,7 @@ export class Worker implements Service {
       this.#roster,
       this.#watch,
       this.#evictor,
-      new Shedding({ pool, turns, roster, workforce, emit, afterMs: timings.shed }),
+      new Shedding({ turns, workforce, emit, afterMs: timings.shed, servedElsewhere: (partition, queue) => this.#servedElsewhere(partition, queue) }),
       new Reporter({
         boot,
         pool,
@@ -170,8 +170,8 @@ export class Worker implements Service {
     if (started !== true) return;
     emit({ type: "draining" });
     await this.#lease.drain();
-    await stopAll(this.#feeders);
     this.#workforce.reconcileAll();
+    await stopAll(this.#feeders);
     await this.#idleWithin(timings.drain, this.#hurry.signal);
     this.#workforce.abortAll("shutdown");
     await this.#idleWithin(timings.settle);
@@ -227,9 +227,21 @@ export class Worker implements Service {
   }
 
   #target(row: Partition | undefined, queue: string): number {
-    const { boot, pool } = this.#options;
     if (row === undefined || this.#lease.draining) return 0;
-    const tasks = this.#roster.live.filter((task) => task.pool === pool);
-    return targetShares(row, pool, queue, tasks).get(boot) ?? 0;
+    return targetShares(row, this.#options.pool, queue, this.#peers()).get(this.#options.boot) ?? 0;
+  }
+
+  /** Whether another task that has room is meant to hold a part of the queue: then it loses nothing when we let it go. */
+  #servedElsewhere(partition: string, queue: string): boolean {
+    const row = this.#watch.get(partition);
+    if (row === undefined) return false;
+    const peers = this.#peers();
+    const targets = targetShares(row, this.#options.pool, queue, peers);
+    return peers.some(({ boot, free }) => boot !== this.#options.boot && free > 0 && targets.has(boot));
+  }
+
+  /** The living tasks of this pool, this one among them. */
+  #peers(): TaskLease[] {
+    return this.#roster.live.filter(({ pool }) => pool === this.#options.pool);
   }
 }

@@ -48,11 +48,14 @@ export class Workforce {
   }
 
   /**
-   * Slots have been full for a while: queues that run nothing here are let go, so that tasks with room may serve them.
-   * Queues that run here keep taking turns.
+   * Slots have been full for a while: a queue that runs nothing here is let go, if a task with room serves it. Every other
+   * queue stays, or comes back, and takes its turn.
    */
-  shedIdleQueues(): void {
-    for (const { worker } of this.queues()) worker.shed();
+  shedIdleQueues(servedElsewhere: (partition: string, queue: string) => boolean): void {
+    for (const { partition, worker } of this.queues()) {
+      if (servedElsewhere(partition, worker.queue)) worker.shed();
+      else worker.unshed();
+    }
   }
 
   unshed(): void {

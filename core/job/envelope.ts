@@ -49,7 +49,8 @@ export class InvalidEnvelope extends InvalidInput {}
 export function encodeEnvelope(envelope: Envelope): string {
   const body = JSON.stringify(envelope);
   // A retried job carries its history on top of what was accepted: only the first attempt is measured.
-  if (envelope.attempt === 1 && envelope.history === undefined && Buffer.byteLength(body) > LIMITS.envelopeBytes) {
+  const asAccepted = envelope.attempt === 1 && envelope.history === undefined && envelope.unknown_since === undefined;
+  if (asAccepted && Buffer.byteLength(body) > LIMITS.envelopeBytes) {
     throw new InvalidInput("args", `the job is ${Buffer.byteLength(body)} bytes with its envelope; the limit is ${LIMITS.envelopeBytes}`);
   }
   return body;

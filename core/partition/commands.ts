@@ -87,18 +87,24 @@ function listed(partition: Partition, pools: Pools): Pick<Partition, "pools" | "
 }
 
 function pause(partition: Partition, queue: string): Partition {
+  checkNotDeleting(partition);
   checkListed(partition, queue);
   if (partition.paused.includes(queue)) return partition;
   return next(partition, { paused: [...partition.paused, queue].sort() });
 }
 
 function resume(partition: Partition, queue: string): Partition {
+  checkNotDeleting(partition);
   // A queue that was dropped from the list while paused can still be resumed: else its pause would outlive any way to end it.
   if (!partition.paused.includes(queue)) {
     checkListed(partition, queue);
     return partition;
   }
   return next(partition, { paused: partition.paused.filter((name) => name !== queue) });
+}
+
+function checkNotDeleting({ id, status }: Partition): void {
+  if (status === "deleting") throw new CommandRefused("not_running", `partition ${id} is being deleted`);
 }
 
 function checkListed(partition: Partition, queue: string): void {

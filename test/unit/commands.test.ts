@@ -87,6 +87,7 @@ describe("what the state forbids", () => {
     ["resume of an unknown queue", running, { type: "resume", queue: "mail" }, "unknown_queue"],
     ["delete while running", running, { type: "delete" }, "still_running"],
     ["stop of a tombstone", { ...stopped, status: "deleted" }, { type: "stop" }, "unknown_partition"],
+    ["pause while deleting", { ...stopped, status: "deleting" }, { type: "pause", queue: "default" }, "not_running"],
     ["start while deleting", { ...stopped, status: "deleting" }, { type: "start", pools: {} }, "still_running"],
   ])("%s", (_, before, command, code) => {
     expect(refusal(() => applyCommand("acme", before, command))).toBe(code);
