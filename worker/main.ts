@@ -31,7 +31,11 @@ const worker = new Worker({
   pool,
   slots,
   registry,
-  store: openStore({ document: openDocument({}), table, clock: systemClock }),
+  // The lease has sockets of its own: however much else is asked of the table, a renewal never waits in line.
+  store: {
+    ...openStore({ document: openDocument({}), table, clock: systemClock }),
+    tasks: openStore({ document: openDocument({}), table, clock: systemClock }).tasks,
+  },
   broker: openBroker({
     url: amqpUrl,
     name: `roger-worker ${boot}`,

@@ -1,4 +1,5 @@
 import type { QueueKey } from "../core/contract/names.ts";
+import type { Window } from "../core/contract/window.ts";
 import type { PartitionChannel, Subscription } from "../core/job/broker.ts";
 import { heldOf, maxWorkersOf, type Partition, shareOf, totalHeld } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
@@ -16,6 +17,8 @@ export interface QueueKeeperOptions {
   readonly watch: PartitionWatch;
   readonly partitions: PartitionStore;
   readonly intake: QueueIntake;
+  /** Bounds the store calls of all keepers together: a task that comes or goes makes every one of them move at once. */
+  readonly moves: Window;
   readonly emit: Emit;
   channel(): PartitionChannel;
   /** How much of the queue this task should hold by what it knows now. */
@@ -130,7 +133,7 @@ export class QueueKeeper {
   async #raise(seen: Partition, wanted: number): Promise<void> {
     const { watch, partition, pool, queue, key, intake } = this.#options;
     // The copy may be older than what others have taken since: when it says "full", look again before giving up.
-    const row = this.#room(seen) > 0 ? seen : await watch.refresh(partition);
+    const row = this.#room(seen) > 0 ? seen : await this.#options.moves.run(() => watch.refresh(partition));
     if (row === undefined || row.revision !== seen.revision) return;
     const to = Math.min(wanted, this.#share + this.#room(row));
     if (to <= this.#share) return;
@@ -166,10 +169,10 @@ export class QueueKeeper {
 
   /** One write; when its reply is lost, the share is in doubt. */
   async #move(revision: number, from: number, to: number, maxWorkers: number): Promise<boolean> {
-    const { partitions, partition, key, boot, watch } = this.#options;
+    const { partitions, partition, key, boot, watch, moves } = this.#options;
     const before = this.#doubtful;
     this.#doubtful = true;
-    const result = await partitions.moveShare({ partition, revision, key, task: boot, from, to, maxWorkers });
+    const result = await moves.run(() => partitions.moveShare({ partition, revision, key, task: boot, from, to, maxWorkers }));
     this.#doubtful = before;
     if (result.partition !== undefined) watch.accept(result.partition);
     return result.moved;
@@ -181,7 +184,7 @@ export class QueueKeeper {
    */
   async #readBack(): Promise<void> {
     const { watch, partition, key, boot } = this.#options;
-    const row = await watch.refresh(partition);
+    const row = await this.#options.moves.run(() => watch.refresh(partition));
     const written = row === undefined ? 0 : shareOf(row, key, boot);
     this.#share = Math.min(this.#share, written);
     if (row === undefined || written === this.#share || (await this.#move(row.revision, written, this.#share, 0))) this.#doubtful = false;

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/contract/clock.ts";
 import { brokerQueue, queueKey } from "../core/contract/names.ts";
+import type { Window } from "../core/contract/window.ts";
 import type { PartitionChannel } from "../core/job/broker.ts";
 import type { JobLog } from "../core/job/context.ts";
 import type { Partition } from "../core/partition/partition.ts";
@@ -18,6 +19,8 @@ export interface WorkBench {
   readonly watch: PartitionWatch;
   readonly partitions: PartitionStore;
   readonly runner: JobRunner;
+  /** Bounds the store calls of all keepers together. */
+  readonly moves: Window;
   readonly clock: Clock;
   readonly emit: Emit;
   makeLog(run: Run): JobLog;
@@ -65,6 +68,7 @@ export class QueueWorker {
       watch: bench.watch,
       partitions: bench.partitions,
       intake: this.intake,
+      moves: bench.moves,
       emit: bench.emit,
       channel,
       target: (row) => (this.#shed ? 0 : bench.target(row, queue)),

@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../core/contract/clock.ts";
 import { checkTimings, type Timings } from "../core/contract/limits.ts";
 import { type Service, startAll, stopAll } from "../core/contract/service.ts";
+import { Window } from "../core/contract/window.ts";
 import type { Broker } from "../core/job/broker.ts";
 import type { BuriedStore } from "../core/job/buried.ts";
 import type { JobLog } from "../core/job/context.ts";
@@ -29,6 +30,9 @@ import { Shedding } from "./shedding.ts";
 import { Turns } from "./turns.ts";
 import type { Watchdog } from "./watchdog.ts";
 import { Workforce } from "./workforce.ts";
+
+/** Shares that all queues of a task move at once: below the SDK's 50 sockets, which polling and pumping use, too. */
+const MOVES_AT_ONCE = 24;
 
 export interface WorkerOptions {
   /** Unique for ever: this start of this process. */
@@ -217,6 +221,7 @@ export class Worker implements Service {
       pool,
       watch: this.#watch,
       partitions: store.partitions,
+      moves: new Window(MOVES_AT_ONCE),
       runner: new JobRunner({ boot, registry, recorder, clock, emit }),
       clock,
       emit,

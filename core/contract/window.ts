@@ -17,3 +17,27 @@ export async function forEachWithin<Item>(width: number, items: Iterable<Item>, 
   await Promise.all(Array.from({ length: width }, lane));
   if (errors.length > 0) throw errors[0];
 }
+
+/** Lets at most `width` calls be under way at once, whoever makes them; the others wait in the order in which they came. */
+export class Window {
+  readonly #width: number;
+  readonly #waiting: (() => void)[] = [];
+  #busy = 0;
+
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  async run<Result>(call: () => Promise<Result>): Promise<Result> {
+    if (this.#busy < this.#width) this.#busy += 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await call();
+    } finally {
+      // The place goes straight to the next in line, so nobody who comes meanwhile can take it.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#busy -= 1;
+      else next();
+    }
+  }
+}

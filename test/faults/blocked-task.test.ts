@@ -16,7 +16,18 @@ it("a job that blocks its task is killed with it after 18 s, and others take ove
   expect(blocked?.exitCode).toBe(137);
   await stage.enqueue(partition, keys(20), { ms: 50 });
   await until("all jobs are done, the blocker too", () => stage.ended().size === 21, 120_000);
-  expect(stage.depth()).toMatchObject({ deepest: 2, doubled: [] });
+  // How deep it gets depends on when the dead task's share is taken over; never deeper than max_workers.
+  expect(stage.depth().deepest).toBeLessThanOrEqual(2);
+  expect(stage.depth().doubled).toEqual([]);
+  await until(
+    "living tasks hold all that the dead one held",
+    async () => {
+      const living = new Set((await api.tasks()).tasks.filter(({ state }) => state === "live").map(({ task }) => task));
+      const { queues } = await api.partition(partition);
+      return queues.every(({ held, shares }) => held === 2 && Object.keys(shares).every((task) => living.has(task)));
+    },
+    60_000,
+  );
   await api.stop(partition);
   await api.delete(partition, { force: true });
 }, 300_000);
