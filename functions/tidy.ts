@@ -1,6 +1,6 @@
 import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
 import type { QueueKey } from "../core/contract/names.ts";
-import { type Partition, totalHeld } from "../core/partition/partition.ts";
+import { isDrained, type Partition, totalHeld } from "../core/partition/partition.ts";
 import type { Deps } from "./deps.ts";
 import type { TaskOverview } from "./live-tasks.ts";
 
@@ -35,7 +35,7 @@ export async function tidyPartitions(
 
 async function settle({ store, log }: Pick<Deps, "store" | "log">, read: Partition): Promise<void> {
   const partition = totalHeld(read) === 0 ? read : await store.partitions.get(read.id);
-  if (partition === undefined || partition.status !== "draining" || totalHeld(partition) > 0) return;
+  if (partition === undefined || !isDrained(partition)) return;
   if (await store.partitions.settleDrained(partition)) log.info("drained", { partition: partition.id });
 }
 

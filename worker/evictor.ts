@@ -2,7 +2,7 @@ import { LIMITS } from "../core/contract/limits.ts";
 import type { QueueKey } from "../core/contract/names.ts";
 import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
-import { type Partition, totalHeld } from "../core/partition/partition.ts";
+import { isDrained, type Partition } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
 import type { Emit } from "./events.ts";
 import type { PartitionWatch } from "./partition-watch.ts";
@@ -62,7 +62,7 @@ export class Evictor implements Service {
     }
     for (const row of rows) {
       for (const { key, boot, share } of sharesOf(row)) if (takeable.has(boot)) await this.#evict(row, key, boot, share);
-      if (row.status === "draining" && totalHeld(row) === 0) await this.#options.partitions.settleDrained(row);
+      if (isDrained(row)) await this.#options.partitions.settleDrained(row);
     }
   }
 
@@ -90,7 +90,7 @@ export class Evictor implements Service {
     if (!(await this.#options.partitions.evictShare(row.id, key, boot, share))) return;
     this.#options.emit({ type: "evicted", partition: row.id, queue: key, boot, share });
     const now = await this.#options.watch.refresh(row.id);
-    if (now?.status === "draining" && totalHeld(now) === 0) await this.#options.partitions.settleDrained(now);
+    if (now !== undefined && isDrained(now)) await this.#options.partitions.settleDrained(now);
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../core/contract/clock.ts";
-import { splitBrokerQueue } from "../core/contract/names.ts";
+import { brokerQueue } from "../core/contract/names.ts";
 import { checkArgs, type JobDefinition } from "../core/job/define-job.ts";
 import { decodeEnvelope, type Envelope, InvalidEnvelope } from "../core/job/envelope.ts";
 import { decideOutcome, type Outcome, type RunEnd } from "../core/job/outcome.ts";
@@ -113,14 +113,9 @@ export class JobRunner {
 /** @throws InvalidEnvelope, also when the job sits in a queue that is not its own: no tenant reaches into another's */
 function decode(run: Run): Envelope {
   const envelope = decodeEnvelope(run.delivery.body);
-  const { brokerQueue } = run.delivery;
-  if (brokerQueue !== `${envelope.partition}-${envelope.queue}`) {
-    const own = splitBrokerQueue(brokerQueue);
-    throw new InvalidEnvelope(
-      "envelope.partition",
-      `"${envelope.partition}-${envelope.queue}" came through the queue of ${own?.partition ?? brokerQueue}`,
-    );
-  }
+  const own = brokerQueue(envelope.partition, envelope.queue);
+  const came = run.delivery.brokerQueue;
+  if (came !== own) throw new InvalidEnvelope("envelope.partition", `a job of "${own}" came through the queue "${came}"`);
   run.decoded(envelope);
   return envelope;
 }

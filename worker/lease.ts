@@ -89,7 +89,7 @@ export class Lease implements Service {
   }
 
   /** Tells peers to plan without this task; what it still holds stays its own. */
-  async drain(): Promise<void> {
+  drain(): void {
     this.#draining = true;
     this.#beats.soon();
   }

@@ -8,7 +8,7 @@ import { systemClock } from "../core/contract/clock.ts";
 import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
 import { registryOf } from "../core/job/registry.ts";
 import { openDocument } from "../store/client.ts";
-import { openStore } from "../store/store.ts";
+import { openStore, type Store } from "../store/store.ts";
 import { ecsTask } from "./ecs-metadata.ts";
 import { jobLog, logEvents } from "./log.ts";
 import { ThreadWatchdog } from "./watchdog.ts";
@@ -26,16 +26,15 @@ const registry = registryOf((await module) as Record<string, unknown>);
 const task = await ecsTask(environment.ecsMetadataUri);
 const boot = `${task?.id ?? "task"}-${randomBytes(4).toString("hex")}`;
 
+const open = (): Store => openStore({ document: openDocument({}), table, clock: systemClock });
+
 const worker = new Worker({
   boot,
   pool,
   slots,
   registry,
   // The lease has sockets of its own: however much else is asked of the table, a renewal never waits in line.
-  store: {
-    ...openStore({ document: openDocument({}), table, clock: systemClock }),
-    tasks: openStore({ document: openDocument({}), table, clock: systemClock }).tasks,
-  },
+  store: { ...open(), tasks: open().tasks },
   broker: openBroker({
     url: amqpUrl,
     name: `roger-worker ${boot}`,

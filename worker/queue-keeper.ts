@@ -1,7 +1,7 @@
 import type { QueueKey } from "../core/contract/names.ts";
 import type { Window } from "../core/contract/window.ts";
 import type { PartitionChannel, Subscription } from "../core/job/broker.ts";
-import { heldOf, maxWorkersOf, type Partition, shareOf, totalHeld } from "../core/partition/partition.ts";
+import { heldOf, isDrained, maxWorkersOf, type Partition, shareOf } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
 import type { Emit } from "./events.ts";
 import type { PartitionWatch } from "./partition-watch.ts";
@@ -133,7 +133,7 @@ export class QueueKeeper {
   async #raise(seen: Partition, wanted: number): Promise<void> {
     const { watch, partition, pool, queue, key, intake } = this.#options;
     // The copy may be older than what others have taken since: when it says "full", look again before giving up.
-    const row = this.#room(seen) > 0 ? seen : await this.#options.moves.run(() => watch.refresh(partition));
+    const row = this.#room(seen) > 0 ? seen : await this.#readRow();
     if (row === undefined || row.revision !== seen.revision) return;
     const to = Math.min(wanted, this.#share + this.#room(row));
     if (to <= this.#share) return;
@@ -154,13 +154,13 @@ export class QueueKeeper {
   }
 
   async #lower(keep: number): Promise<void> {
-    const { watch, partition, key, boot } = this.#options;
+    const { watch, partitions, partition, key, boot, moves } = this.#options;
     const from = this.#share;
     this.#share = keep;
     const moved = await this.#move(watch.get(partition)?.revision ?? 0, from, keep, 0);
     const now = watch.get(partition);
     if (moved) {
-      if (now?.status === "draining" && totalHeld(now) === 0) await this.#options.partitions.settleDrained(now);
+      if (now !== undefined && isDrained(now)) await moves.run(() => partitions.settleDrained(now));
       return;
     }
     this.#share = now === undefined ? 0 : Math.min(keep, shareOf(now, key, boot));
@@ -183,11 +183,16 @@ export class QueueKeeper {
    * way somewhere can then only be refused, and never take away a share that was raised since.
    */
   async #readBack(): Promise<void> {
-    const { watch, partition, key, boot } = this.#options;
-    const row = await this.#options.moves.run(() => watch.refresh(partition));
+    const { key, boot } = this.#options;
+    const row = await this.#readRow();
     const written = row === undefined ? 0 : shareOf(row, key, boot);
     this.#share = Math.min(this.#share, written);
     if (row === undefined || written === this.#share || (await this.#move(row.revision, written, this.#share, 0))) this.#doubtful = false;
+  }
+
+  #readRow(): Promise<Partition | undefined> {
+    const { watch, partition, moves } = this.#options;
+    return moves.run(() => watch.refresh(partition));
   }
 
   /** The consumer follows the limit; what waits beyond it goes back. */

@@ -82,11 +82,7 @@ export class Recorder {
 
   async bury(envelope: Envelope, delivery: Delivery, reason: BurialReason, failure: FailedAttempt): Promise<void> {
     await this.#options.buried.bury({
-      partition: envelope.partition,
-      id: envelope.id,
-      name: envelope.name,
-      queue: envelope.queue,
-      attempt: envelope.attempt,
+      ...refOf(envelope),
       reason,
       buriedAt: this.#options.clock.now(),
       error: failure.error,
@@ -121,11 +117,7 @@ export class Recorder {
     const now = this.#options.clock.now();
     // `false` says that a later attempt is parked: this copy is stale, and its outcome is recorded by that one.
     await this.#options.parked.park({
-      partition: envelope.partition,
-      id: envelope.id,
-      name: envelope.name,
-      queue: envelope.queue,
-      attempt: envelope.attempt,
+      ...refOf(envelope),
       reason,
       due: now + delayMs,
       since: now,

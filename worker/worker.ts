@@ -173,7 +173,7 @@ export class Worker implements Service {
     );
     if (started !== true) return;
     emit({ type: "draining" });
-    await this.#lease.drain();
+    this.#lease.drain();
     this.#workforce.reconcileAll();
     await stopAll(this.#feeders);
     await this.#idleWithin(timings.drain, this.#hurry.signal);

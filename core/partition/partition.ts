@@ -78,6 +78,11 @@ export function shareOf(partition: Pick<Partition, "shares">, key: QueueKey, tas
   return partition.shares[key]?.[task] ?? 0;
 }
 
+/** A draining partition that nothing is held of any more: it may be settled as stopped. */
+export function isDrained(partition: Pick<Partition, "status" | "held">): boolean {
+  return partition.status === "draining" && totalHeld(partition) === 0;
+}
+
 export function totalHeld(partition: Pick<Partition, "held">): number {
   return Object.values(partition.held).reduce((sum, n) => sum + n, 0);
 }

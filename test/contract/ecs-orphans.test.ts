@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
+import { alive } from "../fixture/alive.ts";
 
 /** A host process that starts one task and says where it logs; it is then ended in a way that it can't react to. */
 const HOST = `
@@ -41,12 +42,3 @@ it("tasks, and what they started, don't outlive a host that is ended by SIGKILL"
 });
 
 const WAIT = { timeout: 15_000, interval: 50 };
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -22,6 +22,7 @@ import {
 } from "@aws-sdk/client-ecs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Ecs, startEcs } from "../../local/ecs/endpoint.ts";
+import { alive } from "../fixture/alive.ts";
 
 const CLUSTER = "roger";
 const OBEDIENT = 'trap "echo bye; exit 0" TERM; echo "up $ECS_AGENT_URI $ECS_CONTAINER_METADATA_URI_V4"; while :; do sleep 0.05; done';
@@ -349,13 +350,4 @@ async function logOf(task: Task | undefined): Promise<string> {
 async function uris(task: Task | undefined): Promise<{ agent: string; metadata: string }> {
   const [, agent = "", metadata = ""] = (await logOf(task)).trim().split(/\s+/);
   return { agent, metadata };
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, inject, it, vi } from "vitest";
 import { RogerApi } from "../../client/api.ts";
 import { ROOT } from "../../local/environment.ts";
+import { alive } from "../fixture/alive.ts";
 
 /** All that the programs leave behind would be in here. */
 let dir: string;
@@ -160,13 +161,4 @@ async function nothingLeft(program: Program): Promise<void> {
 /** Of all workers that it started. */
 function pidsOf(program: Program): number[] {
   return [...program.output().matchAll(/\(pid (\d+)\)/g)].map(([, pid]) => Number(pid));
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
