@@ -69,7 +69,6 @@ export class PartitionWatch implements Service {
 
   async start(): Promise<void> {
     await this.#poll();
-    this.#again.clear();
     this.#sweptAt = this.#options.clock.monotonic();
     await this.#ticker.start();
   }
