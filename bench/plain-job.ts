@@ -21,6 +21,7 @@ import { startRabbit } from "../local/rabbitmq/start.ts";
 import { openDocument } from "../store/client.ts";
 import { openStore } from "../store/store.ts";
 import { createTable } from "../store/table.ts";
+import { JobThreads } from "../worker/job-threads.ts";
 import { Worker } from "../worker/worker.ts";
 
 const jobs = Number(process.argv[2] ?? 20_000);
@@ -106,6 +107,8 @@ async function worker(round: number): Promise<Measured> {
     pool: "default",
     slots: PREFETCH,
     registry: registryOf({ noop }),
+    hooks: [],
+    threads: new JobThreads("#jobs", PREFETCH),
     store,
     broker: openBroker({ url: rabbit.url, name: "bench worker", onEvent: () => undefined }),
     watchdog: { start: async () => undefined, stop: async () => undefined, renewed: () => undefined },

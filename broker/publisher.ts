@@ -1,6 +1,6 @@
 import type { ConfirmChannel, Message } from "amqplib";
 import { systemClock } from "../core/contract/clock.ts";
-import { BrokerUnavailable } from "../core/contract/errors.ts";
+import { BrokerUnavailable, PublishLate } from "../core/contract/errors.ts";
 import type { JobPublisher, OutgoingJob, Published } from "../core/job/broker.ts";
 import { closeChannel, openChannel } from "./channel.ts";
 import type { SupervisedConnection } from "./connection.ts";
@@ -188,7 +188,8 @@ export class AmqpPublisher implements JobPublisher {
     const now = systemClock.monotonic();
     let oldest = this.oldest();
     for (; oldest !== undefined && oldest.deadlineAt <= now; oldest = this.oldest()) {
-      this.fail(oldest, new BrokerUnavailable(`no confirm within ${this.settings.publishDeadlineMs} ms: ${this.obstacle()}`));
+      const sent = this.inFlight.has(oldest);
+      this.fail(oldest, new PublishLate(`no confirm within ${this.settings.publishDeadlineMs} ms: ${this.obstacle()}`, sent));
     }
     if (oldest !== undefined) this.timer = setTimeout(this.expire, Math.max(1, oldest.deadlineAt - now));
   };

@@ -1,21 +1,28 @@
 import type { Channel } from "amqplib";
-import type { QueueAdmin } from "../core/job/broker.ts";
+import type { MessageTaker, QueueAdmin, TakeOptions } from "../core/job/broker.ts";
 import { withChannel } from "./channel.ts";
 import type { SupervisedConnection } from "./connection.ts";
 import { Deadline, replyCode } from "./deadline.ts";
+import { QuestionChannels } from "./question-channels.ts";
 import type { BrokerSettings } from "./settings.ts";
+import { takeMessages } from "./take.ts";
 import { NOT_FOUND, type Topology } from "./topology.ts";
 
-/** Each question on a channel of its own: "no such queue" ends a channel. All throw BrokerUnavailable. */
-export class AmqpQueueAdmin implements QueueAdmin {
+/**
+ * Whatever takes or shows messages does so on a channel of its own; a count, asked of thousands of queues again and again,
+ * shares channels with other counts. All throw BrokerUnavailable.
+ */
+export class AmqpQueueAdmin implements QueueAdmin, MessageTaker {
   private readonly connection: SupervisedConnection;
   private readonly topology: Topology;
   private readonly settings: BrokerSettings;
+  private readonly questions: QuestionChannels;
 
   constructor(connection: SupervisedConnection, topology: Topology, settings: BrokerSettings) {
     this.connection = connection;
     this.topology = topology;
     this.settings = settings;
+    this.questions = new QuestionChannels(connection, settings.rpcDeadlineMs);
   }
 
   async ensure(brokerQueue: string): Promise<void> {
@@ -25,7 +32,7 @@ export class AmqpQueueAdmin implements QueueAdmin {
   }
 
   depth(brokerQueue: string): Promise<number | undefined> {
-    return this.ask(`count ${brokerQueue}`, async (channel) => (await channel.checkQueue(brokerQueue)).messageCount);
+    return unlessMissing(this.questions.ask(`count ${brokerQueue}`, async (channel) => (await channel.checkQueue(brokerQueue)).messageCount));
   }
 
   purge(brokerQueue: string): Promise<number | undefined> {
@@ -44,17 +51,41 @@ export class AmqpQueueAdmin implements QueueAdmin {
     });
   }
 
+  async take(brokerQueue: string, options: TakeOptions): Promise<number | undefined> {
+    let refused: { readonly error: unknown } | undefined;
+    const settle = async (body: Buffer): Promise<boolean> => {
+      try {
+        return await options.settle(body);
+      } catch (error) {
+        refused ??= { error };
+        throw error;
+      }
+    };
+    const work = (channel: Channel): Promise<number> => takeMessages(channel, brokerQueue, { ...options, settle });
+    try {
+      return await this.ask(`take from ${brokerQueue}`, work, this.settings.rpcDeadlineMs + options.withinMs);
+    } catch (error) {
+      // Not RabbitMQ's failure: its caller's own.
+      throw refused === undefined ? error : refused.error;
+    }
+  }
+
   async remove(brokerQueue: string): Promise<void> {
     await this.ask(`remove ${brokerQueue}`, (channel) => channel.deleteQueue(brokerQueue));
     this.topology.forget(brokerQueue);
   }
 
-  private async ask<T>(what: string, work: (channel: Channel) => Promise<T>): Promise<T | undefined> {
-    try {
-      return await withChannel(this.connection, this.settings.rpcDeadlineMs, what, work);
-    } catch (error) {
-      if (replyCode(error) === NOT_FOUND) return undefined;
-      throw error;
-    }
+  private ask<T>(what: string, work: (channel: Channel) => Promise<T>, deadlineMs: number = this.settings.rpcDeadlineMs): Promise<T | undefined> {
+    return unlessMissing(withChannel(this.connection, deadlineMs, what, work));
+  }
+}
+
+/** `undefined` when RabbitMQ says that there is no such queue. */
+async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (replyCode(error) === NOT_FOUND) return undefined;
+    throw error;
   }
 }

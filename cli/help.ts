@@ -1,3 +1,4 @@
+import { buriedCommands } from "./buried.ts";
 import type { Command, Option } from "./command.ts";
 import { jobCommands } from "./jobs.ts";
 import { partitionCommands } from "./partitions.ts";
@@ -7,7 +8,7 @@ import { taskCommands } from "./tasks.ts";
 const GROUPS: readonly (readonly [string, readonly Command[]])[] = [
   ["Partitions", partitionCommands],
   ["Queues", queueCommands],
-  ["Jobs", jobCommands],
+  ["Jobs", [...jobCommands, ...buriedCommands]],
   ["Tasks", taskCommands],
 ];
 

@@ -1,8 +1,8 @@
-import type { JobDetail, JobState, JobView } from "../client/views.ts";
+import type { JobState } from "../client/views.ts";
 import type { Json } from "../core/job/envelope.ts";
 import { type Command, given, type Input, numberOption, positional, UsageError } from "./command.ts";
+import { jobLines, jobTable, reasonLines } from "./job-lines.ts";
 import { nextPage } from "./partitions.ts";
-import { printable, table } from "./table.ts";
 
 const enqueue: Command = {
   name: "enqueue",
@@ -10,15 +10,20 @@ const enqueue: Command = {
   usage: "<partition> <job name> [<args>|-]",
   positionals: [2, 3],
   options: {
+    id: { type: "string", value: "<id>", help: "an id of yours: a second job of the same id is refused" },
     delay: { type: "string", value: "<seconds>", help: "run it so much later" },
     "run-at": { type: "string", value: "<time>", help: "run it then: ISO 8601 with an offset" },
   },
-  examples: [`enqueue acme hash-file '{"path":"/etc/hosts"}'`, "enqueue acme sleep - --delay 5 < args.json"],
+  examples: [
+    `enqueue acme hash-file '{"path":"/etc/hosts"}'`,
+    `enqueue acme hash-file '{"path":"/etc/hosts"}' --id nightly-2026-11-24`,
+    "enqueue acme sleep - --delay 5 < args.json",
+  ],
   run: async (input) => {
     const job = {
       name: positional(input, 1),
       args: await argsOf(input),
-      ...given({ delay: numberOption(input, "delay"), run_at: input.text("run-at") }),
+      ...given({ id: input.text("id"), delay: numberOption(input, "delay"), run_at: input.text("run-at") }),
     };
     const answer = await input.api.enqueue(positional(input, 0), job);
     return { answer, lines: [answer.job_id] };
@@ -37,23 +42,59 @@ const jobs: Command = {
   },
   examples: ["jobs acme", "jobs acme --state buried", "jobs acme 019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"],
   run: async (input) => {
-    const [, id] = input.positionals;
-    if (id !== undefined) {
-      const job = await input.api.job(positional(input, 0), id);
-      return { answer: job, lines: detail(job) };
-    }
+    if (input.positionals[1] !== undefined) return job.run(input);
     // The API says which states there are.
     const state = (input.text("state") ?? "running") as JobState;
     const page = await input.api.jobs(positional(input, 0), {
       state,
       ...given({ limit: numberOption(input, "limit"), cursor: input.text("cursor") }),
     });
-    const lines = table(["JOB", "NAME", "QUEUE", "ATTEMPT", "SINCE", "WHAT"], page.jobs.map(row), `no ${state} jobs`);
-    return { answer: page, lines: [...lines, ...nextPage(page.cursor)] };
+    return { answer: page, lines: [...jobTable(page.jobs, `no ${state} jobs`), ...nextPage(page.cursor)] };
   },
 };
 
-export const jobCommands: readonly Command[] = [enqueue, jobs];
+const job: Command = {
+  name: "job",
+  summary: "where a job is, in full",
+  usage: "<partition> <job id>",
+  positionals: [2, 2],
+  options: {},
+  examples: ["job acme 019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"],
+  run: async (input) => {
+    const answer = await input.api.job(positional(input, 0), positional(input, 1));
+    return { answer, lines: jobLines(answer) };
+  },
+};
+
+const explain: Command = {
+  name: "explain",
+  summary: "why a job is where it is, or does not run",
+  usage: "<partition> <job id>",
+  positionals: [2, 2],
+  options: {},
+  examples: ["explain acme 019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"],
+  run: async (input) => {
+    const answer = await input.api.explain(positional(input, 0), positional(input, 1));
+    return { answer, lines: reasonLines(`${answer.job_id} is ${answer.state}`, answer.reasons) };
+  },
+};
+
+const cancel: Command = {
+  name: "cancel",
+  summary: "cancel a job, wherever it is; a running one is told to end",
+  usage: "<partition> <job id>",
+  positionals: [2, 2],
+  options: {},
+  examples: ["cancel acme 019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"],
+  run: async (input) => {
+    const answer = await input.api.cancel(positional(input, 0), positional(input, 1));
+    const told =
+      answer.state === "cancelled" ? "is cancelled: it will not run" : "is being cancelled: whoever has it ends it, unless it ends by itself first";
+    return { answer, lines: [`${answer.job_id} ${told}`] };
+  },
+};
+
+export const jobCommands: readonly Command[] = [enqueue, jobs, job, explain, cancel];
 
 async function argsOf(input: Input): Promise<Json> {
   const given = input.positionals[2];
@@ -64,30 +105,4 @@ async function argsOf(input: Input): Promise<Json> {
   } catch (error) {
     throw new UsageError(`args: not JSON (${error instanceof Error ? error.message : String(error)})`);
   }
-}
-
-function row(job: JobView): (string | number)[] {
-  const start = [job.job_id, job.name, job.queue, job.attempt];
-  switch (job.state) {
-    case "running":
-      return [...start, job.started_at, `on ${job.task}${progress(job.progress)}`];
-    case "parked":
-      return [...start, job.since, `${job.reason}, due ${job.due}`];
-    case "buried":
-      return [...start, job.buried_at, `${job.reason}: ${job.error.message.slice(0, 100)}`];
-  }
-}
-
-function progress(fraction: number | null): string {
-  return fraction === null ? "" : `, ${Math.floor(fraction * 100)} %`;
-}
-
-function detail(job: JobDetail): string[] {
-  if (job.state === "unknown") return [`${job.job_id} is queued or finished, or never was: plain jobs leave no trace`];
-  const lines = [`${job.job_id} is ${job.state}`, ...table(["NAME", "QUEUE", "ATTEMPT", "SINCE", "WHAT"], [row(job).slice(1)], "")];
-  if (job.state !== "running") lines.push(`args ${JSON.stringify(job.args)}`);
-  if (job.state !== "buried") return lines;
-  const failures = job.history.map(({ attempt, failed_at, task, error }) => [attempt, failed_at, task, `${error.name}: ${error.message}`]);
-  const stack = (job.error.stack ?? "").split("\n").filter((line) => line !== "");
-  return [...lines, ...table(["ATTEMPT", "FAILED", "TASK", "ERROR"], failures, "no failed attempts are remembered"), ...stack.map(printable)];
 }

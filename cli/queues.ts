@@ -1,4 +1,4 @@
-import { type Command, numberOption, positional, WAIT } from "./command.ts";
+import { type Command, type Input, numberOption, positional, WAIT } from "./command.ts";
 import { shown, waitOf } from "./partitions.ts";
 import { table } from "./table.ts";
 
@@ -44,15 +44,21 @@ const peek: Command = {
 
 const purge: Command = {
   name: "purge",
-  summary: "remove the jobs that wait in a queue",
+  summary: "remove the jobs that wait in a queue, and free their keys",
   usage: "<partition> <queue>",
   positionals: [2, 2],
   options: {},
   examples: ["purge acme default"],
   run: async (input) => {
-    const answer = await input.api.purge(positional(input, 0), positional(input, 1));
-    return { answer, lines: [`${answer.removed} ${answer.removed === 1 ? "job" : "jobs"} removed`] };
+    let removed = 0;
+    // A part at a time: until a request finds nothing to remove.
+    for (let part = await purged(input); part > 0; part = await purged(input)) removed += part;
+    return { answer: { removed }, lines: [`${removed} ${removed === 1 ? "job" : "jobs"} removed`] };
   },
 };
+
+async function purged(input: Input): Promise<number> {
+  return (await input.api.purge(positional(input, 0), positional(input, 1))).removed;
+}
 
 export const queueCommands: readonly Command[] = [pause, resume, peek, purge];

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { ApiProblem, RogerApi } from "../client/api.ts";
+import type { Authorize } from "../client/api-auth.ts";
 import { InvalidInput, RogerError } from "../core/contract/errors.ts";
 import { type Command, type Input, type Output, UsageError } from "./command.ts";
 import { commandHelp, findCommand, GLOBAL_OPTIONS, generalHelp, usageLine } from "./help.ts";
@@ -12,6 +13,8 @@ export interface Surroundings {
   readonly version: string;
   /** Where the API is when `--api` doesn't say. @throws InvalidInput */
   apiUrl(): string;
+  /** How calls of that API say who makes them. @default not at all */
+  authorize?(url: string): Authorize | undefined;
   readStdin(): Promise<string>;
   print(lines: readonly string[]): void;
   printError(line: string): void;
@@ -87,7 +90,11 @@ async function answered(command: Command, input: Input, json: boolean, around: S
 
 function openApi(url: string | undefined, around: Surroundings): RogerApi {
   try {
-    return new RogerApi(url ?? around.apiUrl());
+    const at = url ?? around.apiUrl();
+    // Without a signer first: what is no URL is refused by its own name.
+    const api = new RogerApi(at);
+    const authorize = around.authorize?.(at);
+    return authorize === undefined ? api : new RogerApi(at, { authorize });
   } catch (error) {
     if (error instanceof InvalidInput) throw new UsageError(url === undefined ? error.message : `--api: "${url}" is no http(s) URL`);
     throw error;

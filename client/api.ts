@@ -1,11 +1,16 @@
 import { InvalidInput, RogerError } from "../core/contract/errors.ts";
 import type { PartitionStatus } from "../core/partition/partition.ts";
+import type { Authorize } from "./api-auth.ts";
 import type {
   Accepted,
   BulkAccepted,
+  BuriedDetail,
+  Cancelled,
   Deleted,
   Health,
   JobDetail,
+  JobExplanation,
+  JobId,
   JobPage,
   JobRequest,
   JobState,
@@ -14,13 +19,15 @@ import type {
   Peeked,
   Purged,
   QueueLists,
+  RetriedBuried,
+  RetryBuried,
   TasksView,
 } from "./views.ts";
 
 /**
  * The API said no, or could not be asked. `code` is the problem's; beside those of the API:
- * `unreachable` (no answer in time, or none at all) and `unexpected_answer` (something answered that is no Roger).
- * After `unreachable` it is not known whether a request had its effect; all but `enqueue` may simply be repeated.
+ * `unreachable` (no answer in time, or none at all), `forbidden` (by API Gateway, too) and `unexpected_answer` (something answered that is no Roger).
+ * After `unreachable` it is not known whether a request had its effect; all but `enqueue` of a job without an id of yours may simply be repeated.
  */
 export class ApiProblem extends RogerError {
   /** The HTTP status; `undefined` when there was no answer. */
@@ -47,6 +54,8 @@ export class ApiProblem extends RogerError {
 export interface ApiOptions {
   /** No call takes longer than this, on top of what it was asked to wait. @default 30_000 */
   readonly timeoutMs?: number;
+  /** Says who sends a request; see client/api-auth.ts. @default nobody does */
+  readonly authorize?: Authorize | undefined;
 }
 
 export interface WaitOption {
@@ -65,12 +74,14 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 export class RogerApi {
   readonly url: string;
   readonly #timeoutMs: number;
+  readonly #authorize: Authorize;
 
   /** @throws InvalidInput when `url` is none */
   constructor(url: string, options: ApiOptions = {}) {
     if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new InvalidInput("url", `"${url}" is no http(s) URL`);
     this.url = url.replace(/\/+$/, "");
     this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#authorize = options.authorize ?? (async () => ({}));
   }
 
   start(partition: string, queues: QueueLists, options: WaitOption = {}): Promise<PartitionView> {
@@ -110,6 +121,7 @@ export class RogerApi {
     return this.#send("POST", path`/partitions/${partition}/queues/${queue}/resume`, { ...options });
   }
 
+  /** Removes a part at a time: repeat it until it removes none. */
   purge(partition: string, queue: string): Promise<Purged> {
     return this.#send("POST", path`/partitions/${partition}/queues/${queue}/purge`);
   }
@@ -119,6 +131,7 @@ export class RogerApi {
     return this.#send("GET", path`/partitions/${partition}/queues/${queue}/jobs`, { limit });
   }
 
+  /** @throws ApiProblem `duplicate_job`, with `existing_job_id` in its body */
   enqueue(partition: string, job: JobRequest): Promise<Accepted> {
     return this.#send("POST", path`/partitions/${partition}/jobs`, {}, job);
   }
@@ -136,6 +149,35 @@ export class RogerApi {
     return this.#send("GET", path`/partitions/${partition}/jobs/${job}`);
   }
 
+  /** Why a job is where it is, or does not run. */
+  explain(partition: string, job: string): Promise<JobExplanation> {
+    return this.#send("GET", path`/partitions/${partition}/jobs/${job}/explain`);
+  }
+
+  /** @throws ApiProblem `job_buried` */
+  cancel(partition: string, job: string): Promise<Cancelled> {
+    return this.#send("POST", path`/partitions/${partition}/jobs/${job}/cancel`);
+  }
+
+  /** @throws ApiProblem `not_buried`, as the others of buried jobs */
+  buried(partition: string, job: string): Promise<BuriedDetail> {
+    return this.#send("GET", path`/partitions/${partition}/buried/${job}`);
+  }
+
+  /** Runs it again from its first attempt. @throws ApiProblem `duplicate_job` when its queue key is another job's by now */
+  retryBuried(partition: string, job: string): Promise<JobId> {
+    return this.#send("POST", path`/partitions/${partition}/buried/${job}/retry`);
+  }
+
+  /** Retries a part at a time: repeat it with the cursor until there is none. */
+  retryAllBuried(partition: string, which: RetryBuried = {}): Promise<RetriedBuried> {
+    return this.#send("POST", path`/partitions/${partition}/buried/retry`, {}, which);
+  }
+
+  deleteBuried(partition: string, job: string): Promise<JobId> {
+    return this.#send("DELETE", path`/partitions/${partition}/buried/${job}`);
+  }
+
   tasks(): Promise<TasksView> {
     return this.#send("GET", "/tasks");
   }
@@ -148,11 +190,13 @@ export class RogerApi {
   async #send<T>(method: string, to: string, query: Query = {}, body?: unknown): Promise<T> {
     const url = `${this.url}${to}${queryString(query)}`;
     const waitMs = typeof query.wait === "number" ? query.wait * 1000 : 0;
-    const init = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    const content = body === undefined ? {} : { body: JSON.stringify(body) };
+    const type = body === undefined ? {} : { "content-type": "application/json" };
+    const headers = { ...type, ...(await this.#authorize({ method, url, ...content })) };
     let status: number;
     let text: string;
     try {
-      const response = await fetch(url, { method, signal: AbortSignal.timeout(this.#timeoutMs + waitMs), ...init });
+      const response = await fetch(url, { method, headers, signal: AbortSignal.timeout(this.#timeoutMs + waitMs), ...content });
       status = response.status;
       // Inside: the deadline holds for the body, too.
       text = await response.text();
@@ -183,6 +227,10 @@ function problem(url: string, status: number, body: unknown): ApiProblem {
     const detail = "detail" in body && typeof body.detail === "string" ? body.detail : body.code;
     const field = "field" in body && typeof body.field === "string" ? { field: body.field } : {};
     return new ApiProblem({ code: body.code, detail, status, body, ...field });
+  }
+  // API Gateway's own words, before any of us is asked.
+  if ((status === 401 || status === 403) && typeof body === "object" && body !== null && "message" in body) {
+    return new ApiProblem({ code: "forbidden", detail: `the API does not let this caller in: ${String(body.message)}`, status, body });
   }
   return new ApiProblem({ code: "unexpected_answer", detail: `${url} answered ${status} and nothing that Roger would say`, status, body });
 }

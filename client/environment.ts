@@ -8,17 +8,20 @@ import type { PoolBounds } from "../core/partition/desired-tasks.ts";
  * | variable | who | meaning |
  * |---|---|---|
  * | `ROGER_TABLE` | all | the DynamoDB table; default `roger` |
- * | `ROGER_AMQP_URL` | worker, `functions/queues.ts` | `amqp://` or `amqps://` URL of RabbitMQ |
+ * | `ROGER_AMQP_URL` | worker, `functions/queues.ts`; applications, if they are to publish themselves | `amqp://` or `amqps://` URL of RabbitMQ |
  * | `ROGER_POOL` | worker | the pool it belongs to; default `default` |
  * | `ROGER_SLOTS` | worker | jobs it runs at once; default 10 |
- * | `ROGER_JOBS` | worker, `functions/jobs.ts` | a module that exports job definitions; default `#jobs` |
+ * | `ROGER_JOBS` | worker, `functions/jobs.ts`, `functions/queues.ts` | a module that exports job definitions; default `#jobs` |
  * | `ROGER_HEALTH_PORT` | worker | port of `GET /health`; default 8080, 0 takes a free one |
  * | `ROGER_DRAIN_SECONDS` | worker | a graceful stop lets jobs run on for this long; default 90, less than ECS's `stopTimeout` by 10 or more |
  * | `ROGER_REPORT_SECONDS` | worker | how often it tells, at most, what it runs and how long its queues are; default 15 |
  * | `ROGER_LOG_LEVEL` | worker, functions | default `info` |
  * | `ROGER_CLUSTER` | functions | the ECS cluster that the services live in |
+ * | `ROGER_TENANT_CLAIM` | functions | the claim of a token that names the partitions its bearer may touch; default: the API's front door has decided |
  * | `ROGER_SERVICES` | functions | JSON `[{"pool","service","slots","min","max"}]`: what scaling may do |
  * | `ROGER_API` | cli, applications | base URL of the HTTP API; default `http://127.0.0.1:3000` |
+ * | `ROGER_API_TOKEN` | cli, applications | a bearer token, for an API that asks for tokens; default: none |
+ * | `ROGER_API_REGION` | cli, applications | sign with AWS credentials for this region, where the API has a domain of its own; default: an `execute-api` URL says it |
  * | `ECS_AGENT_URI`, `ECS_CONTAINER_METADATA_URI_V4` | worker | set by ECS |
  * | `AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_ECS`, … | all | read by the AWS SDK itself |
  */
@@ -55,6 +58,12 @@ export function workerEnvironment(env: Environment = process.env): WorkerEnviron
   };
 }
 
+/** What `connect` is to be given: the table, and RabbitMQ's URL if there is one. */
+export function clientEnvironment(env: Environment = process.env): { readonly table: string; readonly amqpUrl?: string } {
+  const { ROGER_TABLE: table = "roger", ROGER_AMQP_URL: amqpUrl = "" } = env;
+  return { table, ...(amqpUrl === "" ? {} : { amqpUrl }) };
+}
+
 /** One ECS service that scaling looks after. */
 export interface PoolService extends PoolBounds {
   readonly service: string;
@@ -67,6 +76,7 @@ export interface FunctionsEnvironment {
   /** Only `functions/queues.ts` needs it. */
   readonly amqpUrl: string | undefined;
   readonly cluster: string | undefined;
+  readonly tenantClaim: string | undefined;
   readonly services: readonly PoolService[];
 }
 
@@ -78,6 +88,7 @@ export function functionsEnvironment(env: Environment = process.env): FunctionsE
     logLevel: env.ROGER_LOG_LEVEL ?? "info",
     amqpUrl: env.ROGER_AMQP_URL,
     cluster: env.ROGER_CLUSTER,
+    tenantClaim: env.ROGER_TENANT_CLAIM,
     services: services(env.ROGER_SERVICES ?? "[]"),
   };
 }
@@ -87,6 +98,15 @@ export function apiUrl(env: Environment = process.env): string {
   const url = env.ROGER_API ?? "http://127.0.0.1:3000";
   if (!URL.canParse(url)) throw new InvalidInput("ROGER_API", `"${url}" is no URL`);
   return url.replace(/\/+$/, "");
+}
+
+/** How calls of the API say who makes them. */
+export function apiAuth(env: Environment = process.env): { readonly token: string | undefined; readonly region: string | undefined } {
+  return { token: nonEmpty(env.ROGER_API_TOKEN), region: nonEmpty(env.ROGER_API_REGION) };
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
 }
 
 function required(env: Environment, name: string): string {

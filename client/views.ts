@@ -53,6 +53,43 @@ export interface RunningView {
   readonly started_at: string;
   /** From 0 to 1, as the job tells. */
   readonly progress: number | null;
+  /** Since when it has been ignoring that it was aborted. */
+  readonly stuck_since: string | null;
+  /** The fencing token of its execution key. */
+  readonly token: number | null;
+}
+
+/** A running job as far as anybody has told: `null` until its task's next report. */
+export interface RunningDetail extends Omit<RunningView, "name" | "queue" | "attempt" | "started_at"> {
+  readonly name: string | null;
+  readonly queue: string | null;
+  readonly attempt: number | null;
+  readonly started_at: string | null;
+}
+
+/** Who has the key that a job waits for. `since` as its task last reported. */
+export interface HolderView {
+  readonly job_id: string;
+  readonly task: string;
+  readonly since: string | null;
+}
+
+/** The key that a parked job waits for; without its text where the args are redacted. `held_by` is `null` while it is free. */
+export interface WaitsForView {
+  readonly key: string | null;
+  readonly held_by: HolderView | null;
+}
+
+export interface ParkedDetail extends ParkedView {
+  readonly args: Json;
+  readonly history: readonly FailedAttemptView[];
+  /** Only of a job that is `waiting`. */
+  readonly waits_for: WaitsForView | null;
+}
+
+export interface BuriedDetail extends BuriedView {
+  readonly args: Json;
+  readonly history: readonly FailedAttemptView[];
 }
 
 export interface ParkedView {
@@ -62,6 +99,7 @@ export interface ParkedView {
   readonly queue: string;
   readonly attempt: number;
   readonly reason: ParkedReason;
+  /** When it was parked for this reason first. */
   readonly since: string;
   /** When it goes to its queue. */
   readonly due: string;
@@ -100,24 +138,112 @@ export interface JobPage {
   readonly cursor: string | null;
 }
 
-/** One job in full. `unknown`: queued, or finished; plain jobs leave no trace. */
+/**
+ * One job in full, its args as its definition shows them. Plain jobs leave no trace, so most of them are `unknown`: queued,
+ * or finished, or there never was one. `queued` and `done` are told of a job with an id of the caller's. `cancelled`: it was
+ * asked for; the job will not start any more.
+ */
 export type JobDetail =
-  | RunningView
-  | (ParkedView & { readonly args: Json })
-  | (BuriedView & { readonly args: Json; readonly history: readonly FailedAttemptView[] })
-  | { readonly state: "unknown"; readonly job_id: string };
+  | RunningDetail
+  | ParkedDetail
+  | BuriedDetail
+  | { readonly state: "queued" | "cancelled" | "unknown"; readonly job_id: string }
+  | { readonly state: "done"; readonly job_id: string; readonly remembered_until: string };
+
+/**
+ * Why a job is where it is, or does not run.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `running`, `stuck`, `done`, `cancelled`, `buried` | what they say |
+ * | `partition_not_running`, `queue_not_listed`, `queue_paused`, `max_workers_zero` | the partition's row keeps it from starting |
+ * | `no_task`, `broker_away` | nobody is there to run it, or to bring it to its queue |
+ * | `waiting_for_slot` | all that may run of its queue runs |
+ * | `parked_until`, `on_its_way` | it waits for a time; the time has come |
+ * | `key_held`, `key_free` | it waits for its execution key, or for a run of its own |
+ * | `unknown_name` | no worker knows its name |
+ * | `suspect` | it may have killed its worker: it runs only beside no other such job |
+ * | `not_seen` | queued, finished, or there never was one |
+ */
+export type ReasonCode =
+  | "running"
+  | "stuck"
+  | "done"
+  | "cancelled"
+  | "buried"
+  | "partition_not_running"
+  | "queue_not_listed"
+  | "queue_paused"
+  | "max_workers_zero"
+  | "no_task"
+  | "broker_away"
+  | "waiting_for_slot"
+  | "parked_until"
+  | "on_its_way"
+  | "key_held"
+  | "key_free"
+  | "unknown_name"
+  | "suspect"
+  | "not_seen";
+
+export interface ReasonView {
+  readonly code: ReasonCode;
+  /** For people, may change. */
+  readonly detail: string;
+  /** The queue it is about. */
+  readonly queue?: string | undefined;
+  readonly pool?: string | undefined;
+  /** The time that is waited for. */
+  readonly until?: string | undefined;
+  readonly held_by?: HolderView | undefined;
+}
+
+export interface JobExplanation {
+  readonly job_id: string;
+  readonly state: JobDetail["state"];
+  /** The most telling first; never empty. */
+  readonly reasons: readonly ReasonView[];
+}
 
 /** A job as its author asks for it. `delay` in seconds, or `run_at` in ISO 8601 with an offset; not both. */
 export interface JobRequest {
   readonly name: string;
   /** @default {} */
   readonly args?: Json;
+  /** An idempotency key: a second job of this id is refused as `duplicate_job`. @default a new UUID */
+  readonly id?: string;
   readonly delay?: number;
   readonly run_at?: string;
 }
 
+/** The job that was meant. */
+export interface JobId {
+  readonly job_id: string;
+}
+
 export interface Accepted {
   readonly job_id: string;
+}
+
+/** `cancelled`: it will not run. `cancelling`: it runs, or can't be seen; whoever has it in hands ends it, unless it ends by itself first. */
+export interface Cancelled {
+  readonly job_id: string;
+  readonly state: "cancelled" | "cancelling";
+}
+
+/** Which buried jobs to retry: those of this name, or all; from where the last answer ended. */
+export interface RetryBuried {
+  readonly name?: string;
+  readonly cursor?: string;
+}
+
+/** One part of many: while there is a cursor, ask again with it. */
+export interface RetriedBuried {
+  readonly retried: number;
+  /** They stay buried. */
+  readonly failed: readonly { readonly job_id: string; readonly code: string }[];
+  readonly more: boolean;
+  readonly cursor: string | null;
 }
 
 export interface BulkAccepted {
@@ -192,6 +318,8 @@ export interface Problem {
   readonly code: string;
   readonly detail: string;
   readonly field?: string | undefined;
+  /** Of `duplicate_job`: who has the key. */
+  readonly existing_job_id?: string | undefined;
   /** Names the log line of a failure on our side. */
   readonly request_id?: string | undefined;
 }

@@ -1,5 +1,6 @@
 import { brokerQueue, splitQueueKey } from "../core/contract/names.ts";
 import type { QueueAdmin } from "../core/job/broker.ts";
+import type { Belonging } from "../core/partition/belongings.ts";
 import { CommandRefused } from "../core/partition/commands.ts";
 import { listedQueues, type Partition, totalHeld } from "../core/partition/partition.ts";
 import { runCommand } from "./commands.ts";
@@ -8,17 +9,18 @@ import { RequestRefused } from "./problem.ts";
 
 /** One request removes items for at most so long; the caller asks again. */
 const REMOVE_BUDGET_MS = 10_000;
-/** Items read at once, and removed side by side. */
+/** Items that are removed side by side. */
 const REMOVE_BATCH = 25;
 
 /**
  * The end of a partition, step by step; each can be done again, so a request that died is simply repeated:
  *
  * ```
- * stopped ─▶ deleting ─▶ nothing held ─▶ no parked jobs ─▶ no RabbitMQ queues ─▶ no buried jobs ─▶ tombstone
+ * stopped ─▶ deleting ─▶ nothing held ─▶ nothing waits ─▶ no RabbitMQ queues ─▶ the rest is gone ─▶ tombstone
  * ```
  *
- * Parked jobs go before the queues, so that no pump fills a queue that is about to be removed.
+ * Queue keys and parked jobs go before the queues, so that no pump fills a queue that is about to be removed; buried jobs,
+ * locks, cancel markers after them, so that no dead letter is left over.
  * @throws CommandRefused while it runs; RequestRefused `not_empty` when jobs are left and `force` isn't given
  */
 export async function deletePartition(deps: QueuesDeps, id: string, force: boolean): Promise<"deleting" | "deleted"> {
@@ -32,9 +34,10 @@ export async function deletePartition(deps: QueuesDeps, id: string, force: boole
   if (totalHeld(partition) > 0) return "deleting";
 
   const deadline = deps.clock.monotonic() + REMOVE_BUDGET_MS;
-  if (!(await removeParked(deps, id, deadline))) return "deleting";
-  await deps.withQueues((queues) => removeQueues(queues, partition));
-  if (!(await removeBuried(deps, id, deadline))) return "deleting";
+  if (!(await removeAll(deps, id, "waiting", deadline))) return "deleting";
+  const every = await everyQueue(deps, partition);
+  await deps.withQueues((queues) => removeQueues(queues, id, every));
+  if (!(await removeAll(deps, id, "rest", deadline))) return "deleting";
   return (await deps.store.partitions.bury(partition, deps.clock.now())) ? "deleted" : "deleting";
 }
 
@@ -47,55 +50,27 @@ async function refuseUnlessEmpty(deps: QueuesDeps, partition: Partition): Promis
   const parked = await deps.store.parked.list(partition.id, { limit: 1 });
   if (parked.jobs.length > 0) refuse("parked jobs");
   await deps.withQueues(async (queues) => {
-    for (const queue of everyQueue(partition)) {
+    for (const queue of await everyQueue(deps, partition)) {
       const depth = (await queues.depth(brokerQueue(partition.id, queue))) ?? 0;
       if (depth > 0) refuse(`${depth} jobs in queue ${queue}`);
     }
   });
 }
 
-async function removeQueues(queues: QueueAdmin, partition: Partition): Promise<void> {
-  for (const queue of everyQueue(partition)) await queues.remove(brokerQueue(partition.id, queue));
+async function removeQueues(queues: QueueAdmin, partition: string, every: readonly string[]): Promise<void> {
+  for (const queue of every) await queues.remove(brokerQueue(partition, queue));
 }
 
 /** Queues that the partition lists or once listed: dropped from the list, they keep their jobs. */
-export function everyQueue(partition: Partition): string[] {
-  const once = Object.keys(partition.held).map((key) => splitQueueKey(key as keyof Partition["held"]).queue);
-  return [...new Set([...listedQueues(partition), ...once])].sort();
+export async function everyQueue({ store }: Pick<QueuesDeps, "store">, partition: Partition): Promise<string[]> {
+  const counted = Object.keys(partition.held).map((key) => splitQueueKey(key as keyof Partition["held"]).queue);
+  return [...new Set([...listedQueues(partition), ...counted, ...(await store.partitions.formerQueues(partition.id))])].sort();
 }
 
 /** @returns whether none is left */
-function removeParked({ store, clock }: QueuesDeps, partition: string, deadline: number): Promise<boolean> {
-  return removeAll(
-    async () =>
-      (await store.parked.list(partition, { limit: REMOVE_BATCH })).jobs.map(
-        ({ id, rev }) =>
-          () =>
-            store.parked.remove({ partition, id }, rev),
-      ),
-    () => clock.monotonic() < deadline,
-  );
-}
-
-/** @returns whether none is left */
-function removeBuried({ store, clock }: QueuesDeps, partition: string, deadline: number): Promise<boolean> {
-  return removeAll(
-    async () =>
-      (await store.buried.list(partition, { limit: REMOVE_BATCH })).jobs.map(
-        ({ id, rev }) =>
-          () =>
-            store.buried.remove(partition, id, rev),
-      ),
-    () => clock.monotonic() < deadline,
-  );
-}
-
-/** An item that was written anew since it was read stays, and is met again in the next batch. */
-async function removeAll(nextBatch: () => Promise<(() => Promise<boolean>)[]>, inTime: () => boolean): Promise<boolean> {
+async function removeAll({ store, clock }: QueuesDeps, partition: string, what: Belonging, deadline: number): Promise<boolean> {
   do {
-    const removals = await nextBatch();
-    if (removals.length === 0) return true;
-    await Promise.all(removals.map((remove) => remove()));
-  } while (inTime());
+    if (!(await store.belongings.removeSome(partition, what, REMOVE_BATCH))) return true;
+  } while (clock.monotonic() < deadline);
   return false;
 }

@@ -1,8 +1,13 @@
 import type { Clock } from "../core/contract/clock.ts";
-import type { QueueAdmin } from "../core/job/broker.ts";
+import type { MessageTaker, QueueAdmin } from "../core/job/broker.ts";
 import type { BuriedStore } from "../core/job/buried.ts";
+import type { CancelStore } from "../core/job/cancels.ts";
 import type { ParkedStore } from "../core/job/parked.ts";
 import type { Registry } from "../core/job/registry.ts";
+import type { SuspectStore } from "../core/job/suspects.ts";
+import type { ExecutionKeyStore } from "../core/keys/execution-key-store.ts";
+import type { QueueKeyStore } from "../core/keys/queue-key-store.ts";
+import type { Belongings } from "../core/partition/belongings.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
 import type { ScaleStore } from "../core/partition/scale-store.ts";
 import type { TaskStore } from "../core/partition/task-store.ts";
@@ -13,6 +18,11 @@ export interface StorePorts {
   readonly tasks: TaskStore;
   readonly parked: ParkedStore;
   readonly buried: BuriedStore;
+  readonly queueKeys: QueueKeyStore;
+  readonly executionKeys: ExecutionKeyStore;
+  readonly cancels: CancelStore;
+  readonly suspects: SuspectStore;
+  readonly belongings: Belongings;
   readonly scale: ScaleStore;
 }
 
@@ -35,7 +45,7 @@ export interface Scaler {
  * Lends RabbitMQ's queues for the time of `work`: a Lambda connects for it, the local gateway has a connection anyway.
  * @throws BrokerUnavailable when RabbitMQ can't be reached
  */
-export type WithQueues = <T>(work: (queues: QueueAdmin) => Promise<T>) => Promise<T>;
+export type WithQueues = <T>(work: (queues: QueueAdmin & MessageTaker) => Promise<T>) => Promise<T>;
 
 /** What every app needs. */
 export interface Deps {
@@ -50,9 +60,10 @@ export interface JobsDeps extends Deps {
   readonly registry: Registry;
 }
 
-export interface QueuesDeps extends Deps {
+/** The registry tells which args may be shown. */
+export interface QueuesDeps extends JobsDeps {
   readonly withQueues: WithQueues;
 }
 
 /** What all apps together need. */
-export type AllDeps = JobsDeps & QueuesDeps;
+export type AllDeps = QueuesDeps;

@@ -1,38 +1,42 @@
 import type { Accepted, BulkAccepted, Problem } from "../client/views.ts";
+import type { Clock } from "../core/contract/clock.ts";
 import { describeError, InvalidInput } from "../core/contract/errors.ts";
-import { LIMITS } from "../core/contract/limits.ts";
-import { checkArgs, type JobDefinition } from "../core/job/define-job.ts";
-import { type Envelope, encodeEnvelope } from "../core/job/envelope.ts";
-import { newJobId } from "../core/job/id.ts";
-import type { ParkedJob } from "../core/job/parked.ts";
+import type { JobDefinition } from "../core/job/define-job.ts";
+import { DuplicateJob } from "../core/job/duplicate-job.ts";
+import { acceptJob } from "../core/job/enqueue.ts";
+import { type NewJob, newJob } from "../core/job/new-job.ts";
+import type { NewParkedJob } from "../core/job/parked.ts";
 import type { Registry } from "../core/job/registry.ts";
 import { CommandRefused } from "../core/partition/commands.ts";
 import { listedQueues, type Partition } from "../core/partition/partition.ts";
-import type { JobsDeps } from "./deps.ts";
+import type { Log, StorePorts } from "./deps.ts";
 import { problemOf, RequestRefused, refusalOf } from "./problem.ts";
 import { JobBody } from "./requests.ts";
 
-/** Writes to the store that are under way at the same moment, for one request. */
+/** Jobs that are being written at the same moment, for one request. */
 const WRITES_AT_ONCE = 25;
 /** Names that an `unknown_job` answer lists. */
 const NAMES_LISTED = 20;
-/** W3C Trace Context; one that is not of this form is to be ignored. */
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-type NewJob = Omit<ParkedJob, "rev">;
+export interface EnqueueDeps {
+  readonly store: Pick<StorePorts, "parked" | "queueKeys">;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly registry: Registry;
+}
 
 export interface EnqueueContext {
-  readonly deps: JobsDeps;
+  readonly deps: EnqueueDeps;
   readonly partition: Partition;
   readonly traceparent: string | undefined;
 }
 
 /**
  * Accepts one job: parked means durable, RabbitMQ may be away; the pump brings it to its queue when it is due.
- * @throws RequestRefused or InvalidInput naming the field; CommandRefused `unknown_queue`; StoreUnavailable
+ * @throws RequestRefused or InvalidInput naming the field; CommandRefused `unknown_queue`; DuplicateJob; StoreUnavailable
  */
 export async function enqueueOne(context: EnqueueContext, body: unknown): Promise<Accepted> {
-  return park(context, await prepare(context, body, []));
+  return accept(context, await prepare(context, body, []));
 }
 
 /**
@@ -43,15 +47,45 @@ export async function enqueueEach(context: EnqueueContext, bodies: readonly unkn
   const prepared = await Promise.all(bodies.map((body, i) => attempt(context, () => prepare(context, body, ["jobs", i]))));
   const jobs: (Accepted | { readonly error: Problem })[] = [];
   for (let i = 0; i < prepared.length; i += WRITES_AT_ONCE) {
-    const writes = prepared.slice(i, i + WRITES_AT_ONCE).map((job) => ("error" in job ? job : attempt(context, () => park(context, job))));
-    jobs.push(...(await Promise.all(writes)));
+    const some = prepared.slice(i, i + WRITES_AT_ONCE);
+    jobs.push(...(await acceptInOrder(some, (job) => attempt(context, () => accept(context, job)))));
   }
   return { jobs };
 }
 
-async function park({ deps }: EnqueueContext, job: NewJob): Promise<Accepted> {
-  await deps.store.parked.park(job);
-  return { job_id: job.id };
+type Prepared = NewJob | { readonly error: Problem };
+type Answer = Accepted | { readonly error: Problem };
+
+/** All at once, but those that want the same key one after the other: the first of the list gets it. */
+async function acceptInOrder(prepared: readonly Prepared[], accept: (job: NewJob) => Promise<Answer>): Promise<Answer[]> {
+  const last = new Map<string, Promise<Answer>>();
+  return Promise.all(
+    prepared.map((job) => {
+      if ("error" in job) return job;
+      if (job.key === undefined) return accept(job);
+      const { key } = job.key.ref;
+      const answer = (last.get(key) ?? Promise.resolve()).then(() => accept(job));
+      last.set(key, answer);
+      return answer;
+    }),
+  );
+}
+
+/**
+ * The crash table is acceptJob's; here is what becomes of a job whose place among the parked is taken by a later attempt
+ * of an earlier job with the same id: that one was cancelled, its key has been forgotten since, and no worker has
+ * cleared it away. The key goes back, and the id is told to be in use; a crash before that leaves it to the same worker.
+ */
+async function accept({ deps: { store, clock } }: EnqueueContext, { job, key }: NewJob): Promise<Accepted> {
+  let refused = false;
+  const park = async (accepted: NewParkedJob): Promise<void> => {
+    refused = (await store.parked.park(accepted)) === undefined;
+  };
+  const answer = await acceptJob({ queueKeys: store.queueKeys, clock }, job, key, park);
+  if (!answer.accepted) throw new DuplicateJob(answer.holder.jobId);
+  if (!refused) return { job_id: job.id };
+  if (key !== undefined) await store.queueKeys.release(key.ref, job.id, job.attempt, clock.now());
+  throw new DuplicateJob(job.id);
 }
 
 /** One item's failure is that item's answer. */
@@ -68,41 +102,35 @@ async function attempt<T>({ deps }: EnqueueContext, work: () => Promise<T>): Pro
 async function prepare({ deps, partition, traceparent }: EnqueueContext, body: unknown, at: readonly PropertyKey[]): Promise<NewJob> {
   const result = JobBody.safeParse(body);
   if (!result.success) throw refusalOf(result.error.issues, at);
-  const request = result.data;
-  const field = (name: string) => [...at, name].map(String).join(".");
-
-  const definition = definitionOf(deps.registry, request.name, field("name"));
-  const checked = await checkArgs(definition, request.args);
-  if (!checked.ok) throw invalidArgs(checked.problem, field("args"));
-  const queue = listedQueue(partition, definition, checked.value);
-
-  const now = deps.clock.now();
-  const due = dueOf(request, now, field("run_at"));
-  const id = newJobId();
-  const envelope = {
-    v: 1,
-    id,
-    name: request.name,
-    // As the caller wrote them: the worker's schema parses them once more, and a parsed value may not parse again.
-    args: request.args,
+  const { name, args, id, delay, run_at } = result.data;
+  const definition = definitionOf(deps.registry, name, fieldAt(at, "name"));
+  const options = {
     partition: partition.id,
-    queue,
-    attempt: 1,
-    enqueued_at: now,
-    ...(traceparent !== undefined && TRACEPARENT.test(traceparent) ? { traceparent } : {}),
-  } as const;
-  const reason = due > now ? "delayed" : "outbox";
-  return { partition: partition.id, id, name: request.name, queue, attempt: 1, reason, due, since: now, body: encoded(envelope, field("args")) };
+    ...(id === undefined ? {} : { id }),
+    ...(delay === undefined ? {} : { delay }),
+    ...(run_at === undefined ? {} : { runAt: new Date(run_at) }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  };
+  const made = await asCalled(at, () => newJob(definition, args, options, deps.clock.now()));
+  checkListed(partition, definition, made.job.queue);
+  return made;
 }
 
-/** The envelope knows no list: it says `args`, the caller wrote `jobs.3.args`. */
-function encoded(envelope: Envelope, field: string): string {
+/** The core's names of fields, where the wire has others. */
+const WIRE_NAMES: ReadonlyMap<string, string> = new Map([["runAt", "run_at"]]);
+
+/** The core knows no list and no snake_case: it says `runAt`, the caller wrote `jobs.3.run_at`. */
+async function asCalled<T>(at: readonly PropertyKey[], work: () => T | Promise<T>): Promise<T> {
   try {
-    return encodeEnvelope(envelope);
+    return await work();
   } catch (error) {
-    if (error instanceof InvalidInput) throw new RequestRefused(error.code, error.message, field);
-    throw error;
+    if (!(error instanceof InvalidInput)) throw error;
+    throw new InvalidInput(fieldAt(at, WIRE_NAMES.get(error.field) ?? error.field), error.problem);
   }
+}
+
+function fieldAt(at: readonly PropertyKey[], field: string): string {
+  return [...at, field].map(String).join(".");
 }
 
 function definitionOf(registry: Registry, name: string, field: string): JobDefinition {
@@ -113,27 +141,11 @@ function definitionOf(registry: Registry, name: string, field: string): JobDefin
   throw new RequestRefused("unknown_job", `there is no job "${name}"; there are ${listed || "none"}`, field);
 }
 
-/** `checkArgs` says `args.path: …; args.other: …`: the first is the field. */
-function invalidArgs(problem: string, field: string): RequestRefused {
-  const at = /^args([^:]*):/.exec(problem)?.[1] ?? "";
-  return new RequestRefused("invalid_request", problem, `${field}${at}`);
-}
-
-function listedQueue(partition: Partition, definition: JobDefinition, args: unknown): string {
-  const queue = definition.queueOf(args);
+function checkListed(partition: Partition, definition: JobDefinition, queue: string): void {
   const listed = listedQueues(partition);
-  if (listed.includes(queue)) return queue;
+  if (listed.includes(queue)) return;
   throw new CommandRefused(
     "unknown_queue",
     `job ${definition.name} goes to queue "${queue}"; partition ${partition.id} has ${listed.join(", ") || "none"}`,
   );
-}
-
-/** When the job is due, epoch ms; a time that has passed is now. */
-function dueOf(request: JobBody, now: number, field: string): number {
-  if (request.delay !== undefined) return now + Math.round(request.delay * 1000);
-  if (request.run_at === undefined) return now;
-  const due = Date.parse(request.run_at);
-  if (due > now + LIMITS.delayMs) throw new RequestRefused("invalid_request", `${field}: more than ten years away`, field);
-  return Math.max(now, due);
 }

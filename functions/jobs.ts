@@ -1,28 +1,32 @@
 import type { OpenAPIHono, z } from "@hono/zod-openapi";
-import type { BulkAccepted, JobDetail, JobPage, Problem } from "../client/views.ts";
+import type { BulkAccepted, JobPage, Problem } from "../client/views.ts";
 import { InvalidInput } from "../core/contract/errors.ts";
 import { LIMITS } from "../core/contract/limits.ts";
-import { type Registry, registryOf } from "../core/job/registry.ts";
 import { CommandRefused } from "../core/partition/commands.ts";
-import { readJson } from "./body.ts";
+import type { Partition } from "../core/partition/partition.ts";
+import { readBody, readJson } from "./body.ts";
+import { buriedJob, deleteBuried, retryAllBuried, retryBuried } from "./buried.ts";
+import { cancel } from "./cancel.ts";
 import { knownPartition } from "./commands.ts";
 import type { Deps, JobsDeps } from "./deps.ts";
 import { enqueueEach, enqueueOne } from "./enqueue.ts";
+import { explain } from "./explain.ts";
+import { findJob } from "./find-job.ts";
 import { newApp } from "./http.ts";
+import { buriedDetail, buriedView, jobDetail, parkedView, runningView } from "./job-views.ts";
 import { lambda } from "./lambda.ts";
 import { readTasks, runningJobs } from "./live-tasks.ts";
 import { RequestRefused, refusalOf } from "./problem.ts";
-import { BulkBody, type JobsQuery } from "./requests.ts";
+import { loadRegistry } from "./registry.ts";
+import { BulkBody, type JobsQuery, NoBody, RetryBuriedBody } from "./requests.ts";
 import * as routes from "./routes.ts";
-import { argsOf, buriedView, failedAttemptView, parkedView, runningView } from "./wire.ts";
 
-/** Jobs: enqueueing them, and where they are. */
+/** Jobs: enqueueing and cancelling them, where they are and why, and the dead ones. */
 export function jobsApp(deps: JobsDeps): OpenAPIHono {
   const app = newApp(deps.log);
 
   app.openapi(routes.enqueue, async (c) => {
-    const partition = await knownPartition(deps, c.req.valid("param").partition);
-    if (partition.status === "deleting") throw new CommandRefused("unknown_partition", `partition ${partition.id} is being deleted`);
+    const partition = await acceptingPartition(deps, c.req.valid("param").partition);
     const context = { deps, partition, traceparent: c.req.header("traceparent") };
     const body = await readJson(c, LIMITS.bulkBytes);
     if (!isList(body)) return c.json(await enqueueOne(context, body), 202);
@@ -42,9 +46,55 @@ export function jobsApp(deps: JobsDeps): OpenAPIHono {
   app.openapi(routes.getJob, async (c) => {
     const { partition, job } = c.req.valid("param");
     await knownPartition(deps, partition);
-    return c.json(await findJob(deps, partition, job), 200);
+    const { place } = await findJob(deps, partition, job);
+    return c.json(jobDetail(deps.registry, job, place), 200);
   });
+  app.openapi(routes.explainJob, async (c) => {
+    const { partition: id, job } = c.req.valid("param");
+    const [partition, found] = await Promise.all([knownPartition(deps, id), findJob(deps, id, job)]);
+    return c.json(explain(job, found, { partition, registry: deps.registry, now: deps.clock.now() }), 200);
+  });
+  app.openapi(routes.cancelJob, async (c) => {
+    await readBody(c, NoBody);
+    const { partition, job } = c.req.valid("param");
+    await knownPartition(deps, partition);
+    return c.json(await cancel(deps, partition, job), 202);
+  });
+  addBuried(app, deps);
   return app;
+}
+
+function addBuried(app: OpenAPIHono, deps: JobsDeps): void {
+  app.openapi(routes.getBuried, async (c) => {
+    const { partition, job } = c.req.valid("param");
+    await knownPartition(deps, partition);
+    return c.json(buriedDetail(deps.registry, await buriedJob(deps, partition, job)), 200);
+  });
+  app.openapi(routes.retryBuried, async (c) => {
+    await readBody(c, NoBody);
+    const { partition: id, job } = c.req.valid("param");
+    const partition = await acceptingPartition(deps, id);
+    await retryBuried(deps, partition, await buriedJob(deps, id, job));
+    return c.json({ job_id: job }, 202);
+  });
+  app.openapi(routes.retryAllBuried, async (c) => {
+    const which = await readBody(c, RetryBuriedBody);
+    const partition = await acceptingPartition(deps, c.req.valid("param").partition);
+    return c.json(await retryAllBuried(deps, partition, which), 202);
+  });
+  app.openapi(routes.deleteBuried, async (c) => {
+    const { partition, job } = c.req.valid("param");
+    await knownPartition(deps, partition);
+    await deleteBuried(deps, await buriedJob(deps, partition, job));
+    return c.json({ job_id: job }, 200);
+  });
+}
+
+/** @throws CommandRefused `unknown_partition`, also for one that is being deleted */
+async function acceptingPartition(deps: Deps, id: string): Promise<Partition> {
+  const partition = await knownPartition(deps, id);
+  if (partition.status === "deleting") throw new CommandRefused("unknown_partition", `partition ${id} is being deleted`);
+  return partition;
 }
 
 function isList(body: unknown): boolean {
@@ -53,8 +103,9 @@ function isList(body: unknown): boolean {
 
 /** The list of answers as a problem: a client that looks at the status alone must not take it for success. */
 function nothingAccepted(problems: readonly Problem[], answer: BulkAccepted): RequestRefused {
-  // One item that would be taken a moment later makes the whole worth trying again.
-  const code = problems.find(({ status }) => status === 503)?.code ?? "nothing_accepted";
+  // One item that would be taken a moment later makes the whole worth trying again. All there already: a repeated request.
+  const duplicates = problems.every(({ code }) => code === "duplicate_job");
+  const code = problems.find(({ status }) => status === 503)?.code ?? (duplicates ? "duplicate_job" : "nothing_accepted");
   return new RequestRefused(code, `none of the ${problems.length} jobs was accepted; the first: ${problems[0]?.detail}`, undefined, {
     jobs: answer.jobs,
   });
@@ -69,35 +120,13 @@ async function listJobs(deps: Deps, partition: string, query: z.infer<typeof Job
     }
     case "parked": {
       const { jobs, cursor } = await deps.store.parked.list(partition, query);
-      return { jobs: jobs.map(parkedView), cursor: cursor ?? null };
+      return { jobs: jobs.map((job) => parkedView(job)), cursor: cursor ?? null };
     }
     case "buried": {
       const { jobs, cursor } = await deps.store.buried.list(partition, query);
-      return { jobs: jobs.map(buriedView), cursor: cursor ?? null };
+      return { jobs: jobs.map((job) => buriedView(job)), cursor: cursor ?? null };
     }
   }
-}
-
-/**
- * Where a job is. Items are exact, reports are some seconds old: a parked item that is newer than the report that says
- * the job runs goes before it; an older one is about to be deleted by the pump that published it.
- */
-async function findJob(deps: Deps, partition: string, id: string): Promise<JobDetail> {
-  const [parked, buried, overview] = await Promise.all([
-    deps.store.parked.get({ partition, id }),
-    deps.store.buried.get(partition, id),
-    readTasks(deps.store.tasks, deps.clock.now()),
-  ]);
-  if (buried !== undefined) return { ...buriedView(buried), args: argsOf(buried.body), history: buried.history.map(failedAttemptView) };
-  const running = runningJobs(overview, partition).find(({ job }) => job.id === id);
-  if (parked !== undefined && parked.since >= (running?.report.at ?? 0)) return { ...parkedView(parked), args: argsOf(parked.body) };
-  if (running !== undefined) return runningView(running.job, running.report.boot);
-  return { state: "unknown", job_id: id };
-}
-
-/** The user's jobs. `#jobs` is spelt out so that a bundler takes them in; any other module is read at run time. */
-async function loadRegistry(module: string): Promise<Registry> {
-  return registryOf(module === "#jobs" ? await import("#jobs") : await import(module));
 }
 
 export const handler = lambda(async (deps, environment) => jobsApp({ ...deps, registry: await loadRegistry(environment.jobs) }));

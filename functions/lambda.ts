@@ -2,6 +2,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import { handle, type LambdaEvent } from "hono/aws-lambda";
 import { type FunctionsEnvironment, functionsEnvironment } from "../client/environment.ts";
+import type { Problem } from "../client/views.ts";
 import { systemClock } from "../core/contract/clock.ts";
 import { describeError } from "../core/contract/errors.ts";
 import { openDocument } from "../store/client.ts";
@@ -9,19 +10,20 @@ import { openStore } from "../store/store.ts";
 import type { Deps } from "./deps.ts";
 import { openServices } from "./ecs.ts";
 import { openLog } from "./log.ts";
-import { problemOf } from "./problem.ts";
-import { openScaler } from "./scaler.ts";
+import { problemOf, RequestRefused } from "./problem.ts";
+import { openScaler, type ScalerOptions } from "./scaler.ts";
+import { guardTenants } from "./tenant.ts";
 
 export type LambdaHandler = (event: APIGatewayProxyEventV2) => Promise<APIGatewayProxyStructuredResultV2>;
 
 /** Everything an app of this Lambda needs, from its environment. */
-export function lambdaDeps(environment: FunctionsEnvironment): Deps {
+export function lambdaDeps(environment: FunctionsEnvironment, more: Pick<ScalerOptions, "onPass"> = {}): Deps {
   const log = openLog(environment.logLevel);
   const store = openStore({ document: openDocument({}), table: environment.table, clock: systemClock });
   const deps = { store, clock: systemClock, log };
   if (environment.cluster === undefined || environment.services.length === 0) return deps;
   const services = openServices(environment.cluster);
-  return { ...deps, scaler: openScaler({ ...deps, services, bounds: environment.services }) };
+  return { ...deps, scaler: openScaler({ ...deps, ...more, services, bounds: environment.services }) };
 }
 
 /**
@@ -32,9 +34,11 @@ export function lambda(app: (deps: Deps, environment: FunctionsEnvironment) => O
   let opened: Promise<ReturnType<typeof handle>> | undefined;
   const open = async () => {
     const environment = functionsEnvironment();
-    return handle(await app(lambdaDeps(environment), environment));
+    const made = await app(lambdaDeps(environment), environment);
+    return environment.tenantClaim === undefined ? handle(made) : handle(guardTenants(made, environment.tenantClaim));
   };
   return async (event) => {
+    if (leadsElsewhere(event.rawPath)) return answer(problemOf(new RequestRefused("invalid_request", "a path has no segments . and ..", "path")));
     try {
       opened ??= open();
       return (await (
@@ -44,15 +48,27 @@ export function lambda(app: (deps: Deps, environment: FunctionsEnvironment) => O
       opened = undefined;
       openLog("error").error("the function could not be set up", { request_id: event.requestContext.requestId, error: describeError(error) });
       // Whatever it was, it is ours: a bad environment must not look like a bad request.
-      const problem = { ...problemOf(undefined), request_id: event.requestContext.requestId };
-      return { statusCode: 500, headers: { "content-type": "application/problem+json" }, body: JSON.stringify(problem) };
+      return answer({ ...problemOf(undefined), request_id: event.requestContext.requestId });
     }
   };
 }
 
+function answer(problem: Problem): APIGatewayProxyStructuredResultV2 {
+  return { statusCode: problem.status, headers: { "content-type": "application/problem+json" }, body: JSON.stringify(problem) };
+}
+
+/**
+ * Whether a URL would resolve the path to another one. API Gateway has authorised the path as it came: with
+ * `/partitions/mine/jobs/../../yours/jobs` a tenant would get into another's partition.
+ */
+function leadsElsewhere(path: string): boolean {
+  return path.split(/[/\\]/).some((segment) => /^(\.|%2e){1,2}$/i.test(segment.replace(/[\t\n\r]/g, "")));
+}
+
 /**
  * Takes what API Gateway does to a path back: a named stage stands in front of it, and `%3F`, `%23` and `%5C` may come
- * decoded, which a URL would read as the end of the path. A body of GET or HEAD, which a Request can't have, is dropped.
+ * decoded, which a URL would read as the end of the path; so may white space, which it would drop. A body of GET or
+ * HEAD, which a Request can't have, is dropped.
  */
 function normalise(event: APIGatewayProxyEventV2): LambdaEvent {
   const { stage, http } = event.requestContext;
@@ -60,7 +76,7 @@ function normalise(event: APIGatewayProxyEventV2): LambdaEvent {
   const path = stage !== "$default" && event.rawPath.startsWith(prefix) ? event.rawPath.slice(prefix.length - 1) : event.rawPath;
   const { body, ...rest } = event;
   const bodiless = http.method === "GET" || http.method === "HEAD" || body === undefined;
-  const normal = { ...rest, ...(bodiless ? {} : { body }), rawPath: path.replace(/[?#\\]/g, encodeURIComponent) };
+  const normal = { ...rest, ...(bodiless ? {} : { body }), rawPath: path.replace(/[?#\\\s]/g, encodeURIComponent) };
   // Hono has a type of its own for the same event; the two differ in what may be absent.
   return normal as unknown as LambdaEvent;
 }

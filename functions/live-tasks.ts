@@ -1,5 +1,5 @@
 import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
-import type { QueueKey } from "../core/contract/names.ts";
+import { type QueueKey, splitQueueKey } from "../core/contract/names.ts";
 import { shardOf } from "../core/partition/partition.ts";
 import type { ClusterVersion } from "../core/partition/partition-store.ts";
 import type { QueueReport, RunningJob, TaskLease, TaskReport, TaskStore } from "../core/partition/task-store.ts";
@@ -42,20 +42,25 @@ interface Heard {
 export interface QueueCounts {
   readonly running: number;
   readonly ready?: number;
+  /** Absent because nobody could count it: it is not idle but unknown. */
+  readonly uncounted?: true;
 }
 
 /** What live tasks told of every queue, looked up by partition and queue. Reports leave idle queues out. */
 export function queueCounts(overview: TaskOverview): (partition: string, key: QueueKey) => QueueCounts {
-  const all = overview.live.flatMap(({ report }) => (report?.queues ?? []).map((queue) => ({ at: report?.at ?? 0, queue })));
+  const reports = overview.live.flatMap(({ report }) => (report === undefined ? [] : [report]));
+  const all = reports.flatMap(({ at, queues }) => queues.map((queue) => ({ at, queue })));
   const byQueue = Map.groupBy(all, ({ queue }) => `${queue.partition} ${queue.key}`);
-  return (partition, key) => countsOf(byQueue.get(`${partition} ${key}`) ?? []);
+  const blindPools = new Set(reports.filter(({ counted = true }) => !counted).map(({ pool }) => pool));
+  return (partition, key) => countsOf(byQueue.get(`${partition} ${key}`) ?? [], blindPools.has(splitQueueKey(key).pool));
 }
 
-function countsOf(heard: readonly Heard[]): QueueCounts {
+function countsOf(heard: readonly Heard[], blind: boolean): QueueCounts {
   const running = heard.reduce((sum, { queue }) => sum + queue.running, 0);
   // The newest count: which task counts a queue may change.
-  const ready = heard.filter(({ queue }) => queue.ready !== undefined).toSorted((a, b) => b.at - a.at)[0]?.queue.ready;
-  return ready === undefined ? { running } : { running, ready };
+  const newest = heard.filter(({ queue }) => queue.ready !== undefined || queue.uncounted).toSorted((a, b) => b.at - a.at)[0]?.queue;
+  if (newest?.ready !== undefined) return { running, ready: newest.ready };
+  return newest?.uncounted || blind ? { running, uncounted: true } : { running };
 }
 
 /** Live tasks of a pool that have told of themselves. */

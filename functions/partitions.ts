@@ -9,7 +9,7 @@ import { NoBody, poolsOf, QueueListsBody } from "./requests.ts";
 import * as routes from "./routes.ts";
 import { partitionView } from "./wire.ts";
 
-/** Partitions: their lifecycle, and how they are. */
+/** Partitions: their lifecycle, that of their queues, and how they are. */
 export function partitionsApp(deps: Deps): OpenAPIHono {
   const app = newApp(deps.log);
 
@@ -28,6 +28,16 @@ export function partitionsApp(deps: Deps): OpenAPIHono {
   app.openapi(routes.stop, async (c) => {
     await readBody(c, NoBody);
     return c.json(await command(deps, c.req.valid("param").partition, { type: "stop" }, c.req.valid("query").wait), 200);
+  });
+  app.openapi(routes.pause, async (c) => {
+    await readBody(c, NoBody);
+    const { partition, queue } = c.req.valid("param");
+    return c.json(await command(deps, partition, { type: "pause", queue }, c.req.valid("query").wait), 200);
+  });
+  app.openapi(routes.resume, async (c) => {
+    await readBody(c, NoBody);
+    const { partition, queue } = c.req.valid("param");
+    return c.json(await command(deps, partition, { type: "resume", queue }, c.req.valid("query").wait), 200);
   });
 
   app.openapi(routes.listPartitions, async (c) => {

@@ -1,15 +1,18 @@
 import type { z } from "@hono/zod-openapi";
 import type { Problem } from "../client/views.ts";
 import { RogerError } from "../core/contract/errors.ts";
+import { DuplicateJob } from "../core/job/duplicate-job.ts";
 
-export type ProblemStatus = 400 | 404 | 405 | 409 | 413 | 500 | 503;
+export type ProblemStatus = 400 | 403 | 404 | 405 | 409 | 413 | 429 | 500 | 503;
 
 const TITLES: Readonly<Record<ProblemStatus, string>> = {
   400: "Bad Request",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   409: "Conflict",
   413: "Content Too Large",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 };
@@ -23,15 +26,22 @@ const STATUS_OF: ReadonlyMap<string, ProblemStatus> = new Map([
   ["invalid_request", 400],
   ["unknown_job", 400],
   ["nothing_accepted", 400],
+  ["forbidden", 403],
   ["not_found", 404],
   ["unknown_partition", 404],
   ["unknown_queue", 404],
   ["method_not_allowed", 405],
+  ["not_buried", 404],
   ["conflict", 409],
+  ["duplicate_job", 409],
+  ["job_buried", 409],
+  ["job_cancelled", 409],
+  ["not_retryable", 409],
   ["not_empty", 409],
   ["not_running", 409],
   ["still_running", 409],
   ["body_too_large", 413],
+  ["too_many_cancels", 429],
   ["broker_unavailable", 503],
   ["store_unavailable", 503],
 ]);
@@ -90,6 +100,7 @@ export function problemOf(error: unknown): Problem & { readonly status: ProblemS
     detail: error.message.slice(0, DETAIL_CHARS),
     ...(field === undefined ? {} : { field: field.slice(0, FIELD_CHARS) }),
     ...(error instanceof RequestRefused ? error.members : {}),
+    ...(error instanceof DuplicateJob ? { existing_job_id: error.existingJobId } : {}),
   };
 }
 

@@ -4,40 +4,32 @@ import { describeError, InvalidInput } from "../core/contract/errors.ts";
 import { brokerQueue } from "../core/contract/names.ts";
 import { CommandRefused } from "../core/partition/commands.ts";
 import { readBody } from "./body.ts";
-import { command, knownPartition } from "./commands.ts";
+import { knownPartition } from "./commands.ts";
 import { deletePartition, everyQueue } from "./delete-partition.ts";
 import type { Log, QueuesDeps, WithQueues } from "./deps.ts";
 import { newApp } from "./http.ts";
+import { peekedView } from "./job-views.ts";
 import { lambda } from "./lambda.ts";
+import { purge } from "./purge.ts";
+import { loadRegistry } from "./registry.ts";
 import { NoBody } from "./requests.ts";
 import * as routes from "./routes.ts";
-import { peekedView } from "./wire.ts";
 
-/** Queues, and the end of a partition: the only app that speaks to RabbitMQ. */
+/** What is in queues, and the end of a partition: the only app that speaks to RabbitMQ. */
 export function queuesApp(deps: QueuesDeps): OpenAPIHono {
   const app = newApp(deps.log);
 
-  app.openapi(routes.pause, async (c) => {
-    await readBody(c, NoBody);
-    const { partition, queue } = c.req.valid("param");
-    return c.json(await command(deps, partition, { type: "pause", queue }, c.req.valid("query").wait), 200);
-  });
-  app.openapi(routes.resume, async (c) => {
-    await readBody(c, NoBody);
-    const { partition, queue } = c.req.valid("param");
-    return c.json(await command(deps, partition, { type: "resume", queue }, c.req.valid("query").wait), 200);
-  });
   app.openapi(routes.purge, async (c) => {
     await readBody(c, NoBody);
-    const name = await knownQueue(deps, c.req.valid("param"));
-    // No such queue in RabbitMQ: nothing was ever queued there.
-    return c.json({ removed: (await deps.withQueues((queues) => queues.purge(name))) ?? 0 }, 202);
+    const at = c.req.valid("param");
+    await knownQueue(deps, at);
+    return c.json({ removed: await purge(deps, at) }, 202);
   });
   app.openapi(routes.peek, async (c) => {
     const name = await knownQueue(deps, c.req.valid("param"));
     const { limit } = c.req.valid("query");
     const bodies = (await deps.withQueues((queues) => queues.peek(name, limit))) ?? [];
-    return c.json({ jobs: bodies.map(peekedView) }, 200);
+    return c.json({ jobs: bodies.map((body) => peekedView(deps.registry, body)) }, 200);
   });
   app.openapi(routes.deletePartition, async (c) => {
     const status = await deletePartition(deps, c.req.valid("param").partition, c.req.valid("query").force);
@@ -49,7 +41,7 @@ export function queuesApp(deps: QueuesDeps): OpenAPIHono {
 /** @returns the RabbitMQ queue @throws CommandRefused `unknown_partition` or `unknown_queue` */
 async function knownQueue(deps: QueuesDeps, at: { readonly partition: string; readonly queue: string }): Promise<string> {
   const partition = await knownPartition(deps, at.partition);
-  const queues = everyQueue(partition);
+  const queues = await everyQueue(deps, partition);
   if (!queues.includes(at.queue)) {
     throw new CommandRefused("unknown_queue", `partition ${at.partition} has no queue "${at.queue}"; it has ${queues.join(", ") || "none"}`);
   }
@@ -80,4 +72,7 @@ async function queuesPerInvocation(environment: FunctionsEnvironment, log: Log):
   };
 }
 
-export const handler = lambda(async (deps, environment) => queuesApp({ ...deps, withQueues: await queuesPerInvocation(environment, deps.log) }));
+export const handler = lambda(async (deps, environment) => {
+  const registry = await loadRegistry(environment.jobs);
+  return queuesApp({ ...deps, registry, withQueues: await queuesPerInvocation(environment, deps.log) });
+});

@@ -54,6 +54,12 @@ export const DeleteQuery = z.strictObject({
 
 export const NoBody = z.strictObject({});
 
+/** Which buried jobs to retry; from where the last answer ended. */
+export const RetryBuriedBody = z.strictObject({
+  name: z.string().regex(JOB_NAME_PATTERN).exactOptional(),
+  cursor: z.string().min(1).max(2_000).exactOptional(),
+});
+
 const maxWorkers = z.int("must be a whole number").min(0).max(LIMITS.maxWorkers);
 const queues = z.record(queue, maxWorkers);
 const pools = z.record(queue, queues);
@@ -80,6 +86,7 @@ export const JobBody = z
     name: z.string().regex(JOB_NAME_PATTERN),
     // Any JSON: the body was parsed from it, and the job's own schema has the say.
     args: z.custom<Json>().default({}),
+    id: z.string().regex(JOB_ID_PATTERN).exactOptional().openapi({ description: "an id of the caller's: an idempotency key" }),
     delay: z
       .number()
       .min(0)

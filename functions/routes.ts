@@ -11,19 +11,25 @@ import {
   PeekQuery,
   QueueListsBody,
   QueuePath,
+  RetryBuriedBody,
   WaitQuery,
 } from "./requests.ts";
 import {
   AcceptedSchema,
+  BuriedDetailSchema,
+  CancelledSchema,
   DeletedSchema,
   HealthSchema,
   JobDetailSchema,
+  JobExplanationSchema,
+  JobIdSchema,
   JobPageSchema,
   PartitionPageSchema,
   PartitionSchema,
   PeekedSchema,
   ProblemSchema,
   PurgedSchema,
+  RetriedBuriedSchema,
   TasksSchema,
 } from "./schemas.ts";
 
@@ -129,7 +135,7 @@ export const purge = createRoute({
   method: "post",
   path: "/partitions/{partition}/queues/{queue}/purge",
   tags: ["Queues"],
-  summary: "Remove the jobs that wait in this queue",
+  summary: "Remove the jobs that wait in this queue, a part at a time; ask again until none is removed",
   request: { params: QueuePath, body: noBody },
   responses: { 202: json(PurgedSchema, "How many were removed"), default: problem },
 });
@@ -147,7 +153,7 @@ export const enqueue = createRoute({
   method: "post",
   path: "/partitions/{partition}/jobs",
   tags: ["Jobs"],
-  summary: "Enqueue one job, or up to 100 as `jobs`; accepted means durable",
+  summary: "Enqueue one job, or up to 100 as `jobs`; accepted means durable, and an `id` is accepted once",
   request: { params: PartitionPath, body: documented(z.union([JobBody, BulkBodyInFull])) },
   responses: { 202: json(AcceptedSchema, "Accepted; a list answers item by item"), default: problem },
 });
@@ -168,6 +174,60 @@ export const getJob = createRoute({
   summary: "Where a job is",
   request: { params: JobPath },
   responses: { 200: json(JobDetailSchema, "The job; `unknown` when it is queued or finished"), default: problem },
+});
+
+export const explainJob = createRoute({
+  method: "get",
+  path: "/partitions/{partition}/jobs/{job}/explain",
+  tags: ["Jobs"],
+  summary: "Why a job is where it is, or does not run, in plain words",
+  request: { params: JobPath },
+  responses: { 200: json(JobExplanationSchema, "The reasons, the most telling first"), default: problem },
+});
+
+export const cancelJob = createRoute({
+  method: "post",
+  path: "/partitions/{partition}/jobs/{job}/cancel",
+  tags: ["Jobs"],
+  summary: "Cancel a job, wherever it is; a running one is told to end",
+  request: { params: JobPath, body: noBody },
+  responses: { 202: json(CancelledSchema, "It will not run, or is about to be ended"), default: problem },
+});
+
+export const getBuried = createRoute({
+  method: "get",
+  path: "/partitions/{partition}/buried/{job}",
+  tags: ["Buried jobs"],
+  summary: "A buried job, with its errors",
+  request: { params: JobPath },
+  responses: { 200: json(BuriedDetailSchema, "The job"), default: problem },
+});
+
+export const retryBuried = createRoute({
+  method: "post",
+  path: "/partitions/{partition}/buried/{job}/retry",
+  tags: ["Buried jobs"],
+  summary: "Run a buried job again, from its first attempt",
+  request: { params: JobPath, body: noBody },
+  responses: { 202: json(JobIdSchema, "It is on its way"), default: problem },
+});
+
+export const retryAllBuried = createRoute({
+  method: "post",
+  path: "/partitions/{partition}/buried/retry",
+  tags: ["Buried jobs"],
+  summary: "Run buried jobs again, those of one name or all, a part at a time; while there is a cursor, ask again with it",
+  request: { params: PartitionPath, body: documented(RetryBuriedBody, false) },
+  responses: { 202: json(RetriedBuriedSchema, "How many are on their way, and which stay"), default: problem },
+});
+
+export const deleteBuried = createRoute({
+  method: "delete",
+  path: "/partitions/{partition}/buried/{job}",
+  tags: ["Buried jobs"],
+  summary: "Forget a buried job",
+  request: { params: JobPath },
+  responses: { 200: json(JobIdSchema, "It is gone"), default: problem },
 });
 
 export const tasks = createRoute({

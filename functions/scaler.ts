@@ -9,6 +9,8 @@ import type { ClusterVersion, PartitionStore } from "../core/partition/partition
 import type { Deps, Scaler } from "./deps.ts";
 import type { Services } from "./ecs.ts";
 import { isWatched, queueCounts, readTasks, reportsOf, type TaskOverview } from "./live-tasks.ts";
+import { isAlive, type PassFacts } from "./metrics.ts";
+import { overdueMs } from "./overdue.ts";
 import { tidyPartitions } from "./tidy.ts";
 
 /** A claimed pass that has not ended by then is taken for dead; longer than any pass. */
@@ -21,6 +23,8 @@ const READS_AT_ONCE = 8;
 export interface ScalerOptions extends Pick<Deps, "store" | "clock" | "log"> {
   readonly services: Services;
   readonly bounds: readonly PoolService[];
+  /** Told of every pass. @default nobody is, and nothing is read for it */
+  readonly onPass?: (facts: PassFacts) => void;
 }
 
 /** Why a pass is made: by the clock, or for a change. */
@@ -111,7 +115,21 @@ async function scalingPass(
     next[pool.pool] = after;
     await applyScale(options, pool, before, after.desired);
   }
+  await tellPass(options, { partitions, overview, desired: Object.values(next).reduce((sum, state) => sum + state.desired, 0) });
   return next;
+}
+
+/** n.b. a by-product: whatever keeps it from being told must not keep tasks from being scaled. */
+async function tellPass({ store, clock, log, onPass }: ScalerOptions, read: Omit<PassFacts, "at" | "overdueMs">): Promise<void> {
+  if (onPass === undefined) return;
+  try {
+    const at = clock.now();
+    // Where nothing runs there need not be a task, and so nobody who would bring parked jobs to their queues.
+    const late = read.partitions.some(isAlive) ? await overdueMs(store.parked, at) : 0;
+    onPass({ ...read, at, overdueMs: late });
+  } catch (error) {
+    log.error("a scaling pass could not be told", { error: describeError(error) });
+  }
 }
 
 /**
@@ -126,8 +144,9 @@ function backlogOf(overview: TaskOverview, cluster: ClusterVersion, reason: Reas
       ? isWatched(overview, partition, pool, cluster)
       : partition !== reason.changedPartition && reportsOf(overview, pool).length > 0;
   return (partition, key) => {
-    const { running, ready } = counts(partition, key);
+    const { running, ready, uncounted } = counts(partition, key);
     if (ready !== undefined) return { ready, running };
+    if (uncounted) return undefined;
     return isIdle(partition, splitQueueKey(key).pool) ? { ready: 0, running } : undefined;
   };
 }

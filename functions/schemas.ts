@@ -2,9 +2,13 @@ import { z } from "@hono/zod-openapi";
 import type {
   Accepted,
   BulkAccepted,
+  BuriedDetail,
+  Cancelled,
   Deleted,
   Health,
   JobDetail,
+  JobExplanation,
+  JobId,
   JobPage,
   JobView,
   PartitionPage,
@@ -13,6 +17,7 @@ import type {
   Problem,
   Purged,
   QueueView,
+  RetriedBuried,
   TasksView,
 } from "../client/views.ts";
 
@@ -53,38 +58,121 @@ export const PartitionPageSchema: z.ZodType<PartitionPage> = z
 
 const errorView = z.object({ name: z.string(), message: z.string(), stack: z.string().nullable() });
 const jobFields = { job_id: z.string(), name: z.string(), queue: z.string(), attempt: z.int() };
-const runningFields = { ...jobFields, state: z.literal("running"), task: z.string(), started_at: time, progress: z.number().nullable() };
+const runningFields = {
+  ...jobFields,
+  state: z.literal("running"),
+  task: z.string(),
+  started_at: time,
+  progress: z.number().nullable(),
+  stuck_since: time.nullable().describe("since when it has been ignoring that it was aborted"),
+  token: z.int().nullable().describe("the fencing token of its execution key"),
+};
 const parkedFields = {
   ...jobFields,
   state: z.literal("parked"),
-  reason: z.enum(["outbox", "delayed", "retry", "snoozed", "unknown_name"]),
+  reason: z.enum(["outbox", "delayed", "retry", "snoozed", "waiting", "unknown_name", "suspect", "long", "cancelled"]),
   since: time,
   due: time,
 };
 const buriedFields = {
   ...jobFields,
   state: z.literal("buried"),
-  reason: z.enum(["failed", "discarded", "invalid_args", "invalid_envelope", "unknown_job", "undeliverable"]),
+  reason: z.enum(["failed", "discarded", "invalid_args", "invalid_envelope", "unknown_job", "undeliverable", "poison"]),
   buried_at: time,
   error: errorView,
 };
 // z.json() would put a recursive schema into the document; anything is what args are there.
-const args = z.any().openapi({ description: "any JSON" });
+const args = z.any().openapi({ description: "any JSON; what the job's `redact` leaves of it" });
 
 const Job: z.ZodType<JobView> = z.union([z.object(runningFields), z.object(parkedFields), z.object(buriedFields)]).openapi("Job");
 
 export const JobPageSchema: z.ZodType<JobPage> = z.object({ jobs: z.array(Job), cursor: z.string().nullable() }).openapi("JobPage");
 
 const failedAttempt = z.object({ attempt: z.int(), started_at: time, failed_at: time, task: z.string(), error: errorView });
+const holder = z.object({ job_id: z.string(), task: z.string(), since: time.nullable() });
+
+const runningDetail = z.object({
+  ...runningFields,
+  name: z.string().nullable().describe("null, as others here: its task has not told yet"),
+  queue: z.string().nullable(),
+  attempt: z.int().nullable(),
+  started_at: time.nullable(),
+});
+const parkedDetail = z.object({
+  ...parkedFields,
+  args,
+  history: z.array(failedAttempt),
+  waits_for: z.object({ key: z.string().nullable(), held_by: holder.nullable() }).nullable(),
+});
+
+export const BuriedDetailSchema: z.ZodType<BuriedDetail> = z.object({ ...buriedFields, args, history: z.array(failedAttempt) }).openapi("BuriedJob");
 
 export const JobDetailSchema: z.ZodType<JobDetail> = z
   .union([
-    z.object(runningFields),
-    z.object({ ...parkedFields, args }),
-    z.object({ ...buriedFields, args, history: z.array(failedAttempt) }),
-    z.object({ state: z.literal("unknown"), job_id: z.string() }),
+    runningDetail,
+    parkedDetail,
+    BuriedDetailSchema,
+    z.object({ state: z.enum(["queued", "cancelled", "unknown"]), job_id: z.string() }),
+    z.object({ state: z.literal("done"), job_id: z.string(), remembered_until: time }),
   ])
   .openapi("JobDetail");
+
+const reasonCode = z.enum([
+  "running",
+  "stuck",
+  "done",
+  "cancelled",
+  "buried",
+  "partition_not_running",
+  "queue_not_listed",
+  "queue_paused",
+  "max_workers_zero",
+  "no_task",
+  "broker_away",
+  "waiting_for_slot",
+  "parked_until",
+  "on_its_way",
+  "key_held",
+  "key_free",
+  "unknown_name",
+  "suspect",
+  "not_seen",
+]);
+
+export const JobExplanationSchema: z.ZodType<JobExplanation> = z
+  .object({
+    job_id: z.string(),
+    state: z.enum(["running", "parked", "buried", "queued", "cancelled", "unknown", "done"]),
+    reasons: z.array(
+      z.object({
+        code: reasonCode.describe("stable: what programs look at"),
+        detail: z.string().describe("for people, may change"),
+        queue: z.string().optional(),
+        pool: z.string().optional(),
+        until: time.optional(),
+        held_by: holder.optional(),
+      }),
+    ),
+  })
+  .openapi("JobExplanation");
+
+export const CancelledSchema: z.ZodType<Cancelled> = z
+  .object({
+    job_id: z.string(),
+    state: z.enum(["cancelled", "cancelling"]).describe("cancelling: it runs, or can't be seen; whoever has it ends it"),
+  })
+  .openapi("Cancelled");
+
+export const JobIdSchema: z.ZodType<JobId> = z.object({ job_id: z.string() }).openapi("JobId");
+
+export const RetriedBuriedSchema: z.ZodType<RetriedBuried> = z
+  .object({
+    retried: count,
+    failed: z.array(z.object({ job_id: z.string(), code: z.string() })).describe("they stay buried"),
+    more: z.boolean(),
+    cursor: z.string().nullable(),
+  })
+  .openapi("RetriedBuried");
 
 export const ProblemSchema: z.ZodType<Problem> = z
   .object({
@@ -93,6 +181,7 @@ export const ProblemSchema: z.ZodType<Problem> = z
     code: z.string().describe("stable: what programs look at"),
     detail: z.string().describe("for people, may change"),
     field: z.string().optional().describe("the path of the value at fault, as the caller wrote it"),
+    existing_job_id: z.string().optional().describe("of duplicate_job: who has the key"),
     request_id: z.string().optional().describe("names the log line of a failure on the server's side"),
   })
   .openapi("Problem");

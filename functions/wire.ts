@@ -1,33 +1,13 @@
-import type {
-  BuriedView,
-  ErrorView,
-  FailedAttemptView,
-  ParkedView,
-  PartitionView,
-  PeekedView,
-  QueueView,
-  RunningView,
-  TasksView,
-  TaskView,
-} from "../client/views.ts";
+import type { PartitionView, QueueView, TasksView, TaskView } from "../client/views.ts";
 import { splitQueueKey } from "../core/contract/names.ts";
-import type { BuriedJob } from "../core/job/buried.ts";
-import { decodeEnvelope, type Envelope, type FailedAttempt, InvalidEnvelope, type Json } from "../core/job/envelope.ts";
-import type { ParkedJob } from "../core/job/parked.ts";
 import { heldOf, isOpen, type Partition, type PoolQueue, poolQueues } from "../core/partition/partition.ts";
 import type { ClusterVersion } from "../core/partition/partition-store.ts";
-import type { RunningJob, TaskLease, TaskReport } from "../core/partition/task-store.ts";
+import type { TaskLease, TaskReport } from "../core/partition/task-store.ts";
+import { time, timeOrNull } from "./iso-time.ts";
+import { runningView } from "./job-views.ts";
 import { hasApplied, isWatched, type QueueCounts, queueCounts, reportsOf, type TaskOverview } from "./live-tasks.ts";
 
-/** How things of the rooms below look on the wire. */
-
-export function time(epochMs: number): string {
-  return new Date(epochMs).toISOString();
-}
-
-function timeOrNull(epochMs: number | undefined): string | null {
-  return epochMs === undefined ? null : time(epochMs);
-}
+/** How partitions and tasks look on the wire. */
 
 export function partitionView(partition: Partition, overview: TaskOverview, cluster: ClusterVersion): PartitionView {
   const counts = queueCounts(overview);
@@ -64,89 +44,9 @@ function queueView(partition: Partition, { key, pool, queue, maxWorkers }: PoolQ
     held,
     // A queue that starts no job is given up run by run, so what is held of it is what runs.
     running: isOpen(partition, queue) && maxWorkers > 0 ? counts.running : held,
-    ready: counts.ready ?? otherwiseReady,
+    ready: counts.ready ?? (counts.uncounted ? null : otherwiseReady),
     shares: partition.shares[key] ?? {},
   };
-}
-
-export function runningView(job: RunningJob, task: string): RunningView {
-  return {
-    state: "running",
-    job_id: job.id,
-    name: job.name,
-    queue: job.queue,
-    attempt: job.attempt,
-    task,
-    started_at: time(job.startedAt),
-    progress: job.progress ?? null,
-  };
-}
-
-export function parkedView(job: ParkedJob): ParkedView {
-  return {
-    state: "parked",
-    job_id: job.id,
-    name: job.name,
-    queue: job.queue,
-    attempt: job.attempt,
-    reason: job.reason,
-    since: time(job.since),
-    due: time(job.due),
-  };
-}
-
-export function buriedView(job: BuriedJob): BuriedView {
-  return {
-    state: "buried",
-    job_id: job.id,
-    name: job.name,
-    queue: job.queue,
-    attempt: job.attempt,
-    reason: job.reason,
-    buried_at: time(job.buriedAt),
-    error: errorView(job.error),
-  };
-}
-
-function errorView(error: FailedAttempt["error"]): ErrorView {
-  return { name: error.name, message: error.message, stack: error.stack ?? null };
-}
-
-export function failedAttemptView(failed: FailedAttempt): FailedAttemptView {
-  return {
-    attempt: failed.attempt,
-    started_at: time(failed.started_at),
-    failed_at: time(failed.failed_at),
-    task: failed.task,
-    error: errorView(failed.error),
-  };
-}
-
-/** The args of a stored job; `null` when its body is no job. */
-export function argsOf(body: string): Json {
-  return readEnvelope(body)?.args ?? null;
-}
-
-export function peekedView(body: Buffer): PeekedView {
-  const envelope = readEnvelope(body);
-  return {
-    job_id: envelope?.id ?? null,
-    name: envelope?.name ?? null,
-    args: envelope?.args ?? null,
-    attempt: envelope?.attempt ?? null,
-    enqueued_at: timeOrNull(envelope?.enqueued_at),
-    bytes: body.length,
-  };
-}
-
-function readEnvelope(body: Buffer | string): Envelope | undefined {
-  try {
-    return decodeEnvelope(body);
-  } catch (error) {
-    // Whatever lies in a queue is shown; what is no job shows as its size.
-    if (error instanceof InvalidEnvelope) return undefined;
-    throw error;
-  }
 }
 
 export function tasksView(overview: TaskOverview): TasksView {

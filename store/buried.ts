@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/contract/limits.ts";
 import type { BuriedJob, BuriedStore } from "../core/job/buried.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
-import { deleteItem, expiresAt, isExpired, type Key, newRev, putItem, queryPage, readItem, type Table } from "./items.ts";
+import { atRev, deleteItem, expiresAt, isExpired, type Key, newRev, putItem, queryPage, readItem, type Table } from "./items.ts";
 
 interface BuriedItem extends Key, Pick<BuriedJob, "name" | "queue" | "attempt" | "reason" | "error" | "history" | "body" | "rev"> {
   readonly buried_at: number;
@@ -14,7 +14,7 @@ const CURSOR = "buried";
 export function buriedStore(table: Table): BuriedStore {
   return {
     bury: (job) => bury(table, job),
-    remove: (partition, id, rev) => deleteItem(table, keyOf(partition, id), rev),
+    remove: (partition, id, rev) => deleteItem(table, keyOf(partition, id), atRev(rev)),
     get: (partition, id) => get(table, partition, id),
     list: (partition, page) => list(table, partition, page),
   };

@@ -8,12 +8,14 @@ type ClusterItem = Key & Readonly<Record<string, number | string>>;
 const CLUSTER: Key = { pk: "CLUSTER", sk: "CLUSTER" };
 
 /**
- * Says that something in a group of partitions changes. A bump that is counted twice, because its reply was lost, makes
+ * Says that something in these groups of partitions changes. A bump that is counted twice, because its reply was lost, makes
  * workers look once more than needed; so it has no condition and needs no reading back.
  * @throws StoreUnavailable
  */
-export async function bump(table: Table, shard: number): Promise<void> {
-  await updateItem(table, CLUSTER, { update: "ADD version :one, #shard :one", names: { "#shard": `s${shard}` }, values: { ":one": 1 } });
+export async function bump(table: Table, ...shards: readonly number[]): Promise<void> {
+  const names = Object.fromEntries(shards.map((shard) => [`#s${shard}`, `s${shard}`]));
+  const counters = shards.map((shard) => `, #s${shard} :one`).join("");
+  await updateItem(table, CLUSTER, { update: `ADD version :one${counters}`, names, values: { ":one": 1 } });
 }
 
 /** Strongly consistent: whoever waits for a command to be applied asks for the counters that it left behind. */

@@ -91,14 +91,24 @@ export async function updateItem<T extends Key>(
   return settle(table, { pk, sk }, isOurs, async () => (await table.document.send(command)).Attributes as T);
 }
 
+/** For a delete or a change of nothing but what was read. */
+export function atRev(rev: string): Required<Pick<Expression, "condition" | "values">> {
+  return { condition: "rev = :read", values: { ":read": rev } };
+}
+
 /**
- * Deletes an item, with `rev` only the one that was read. When the reply was lost and the item is gone, the delete
- * counts as ours: whoever else may have removed it had read the same `rev` and wanted the same end.
- * @returns `false` when it was written anew, or was gone before
+ * Deletes an item, with a condition only as it holds. When the reply was lost and the item is gone, the delete counts
+ * as ours: whoever else may have removed it had found the same condition and wanted the same end.
+ * @returns `false` when the condition does not hold, or it was gone before
  */
-export async function deleteItem(table: Table, { pk, sk }: Key, rev?: string): Promise<boolean> {
-  const only = rev === undefined ? {} : { ConditionExpression: "rev = :rev", ExpressionAttributeValues: { ":rev": rev } };
-  const command = new DeleteCommand({ TableName: table.name, Key: { pk, sk }, ...only });
+export async function deleteItem(table: Table, { pk, sk }: Key, { condition, names, values }: Expression = {}): Promise<boolean> {
+  const command = new DeleteCommand({
+    TableName: table.name,
+    Key: { pk, sk },
+    ConditionExpression: condition,
+    ExpressionAttributeNames: names,
+    ExpressionAttributeValues: values,
+  });
   const { written } = await settle<Key | undefined>(
     table,
     { pk, sk },
@@ -143,6 +153,8 @@ export interface Query extends Expression {
   /** The key condition. */
   readonly where: string;
   readonly index?: string;
+  /** The attributes wanted. @default all that the index holds */
+  readonly fields?: string;
   readonly limit?: number;
   readonly after?: Key;
   /** @default true; must be false with an index */
@@ -154,6 +166,7 @@ export async function queryPage<T extends Key>({ document, name }: Table, query:
   const command = new QueryCommand({
     TableName: name,
     IndexName: query.index,
+    ProjectionExpression: query.fields,
     KeyConditionExpression: query.where,
     ExpressionAttributeNames: query.names,
     ExpressionAttributeValues: query.values,

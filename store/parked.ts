@@ -1,9 +1,8 @@
-import { hash32 } from "../core/contract/hash.ts";
-import { LIMITS } from "../core/contract/limits.ts";
-import type { ParkedJob, ParkedReason, ParkedRef, ParkedStore } from "../core/job/parked.ts";
+import type { DueRef, Expedited, NewParkedJob, ParkedJob, ParkedReason, ParkedRef, ParkedStore } from "../core/job/parked.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
-import { deleteItem, type Key, newRev, putItem, queryPage, readItem, type Table, updateItem } from "./items.ts";
-import { DUE_INDEX } from "./table.ts";
+import { dueKey, dueKeys } from "./due-index.ts";
+import { atRev, deleteItem, type Key, newRev, putItem, queryPage, readItem, type Table, updateItem } from "./items.ts";
+import { handleOf } from "./queue-keys.ts";
 
 /** n.b. no `expires`: a parked job is never garbage. */
 interface ParkedItem extends Key {
@@ -16,6 +15,9 @@ interface ParkedItem extends Key {
   readonly due_pk: string;
   readonly since: number;
   readonly body: string;
+  readonly run?: string;
+  /** Only while a pump has it. */
+  readonly claimed?: true;
   readonly rev: string;
 }
 
@@ -27,77 +29,152 @@ const CURSOR = "parked";
  *   index            due ≤ now                                      │
  *   pump                └─▶ claim: due = until (rev 2) ─▶ publish ─▶ │ ─▶ remove rev 2: refused, it is due again at `until`
  *
+ *   its run   park long (run) ── hold ── hold ── (dead)                     hold, handBack, removeHeld: refused
+ *   pump                                    due ≤ now ─▶ claim: no run any more ─▶ publish …
+ *
  * A message is acked in favour of an item only after the acker's own write to it, and such a write moves `rev`: the pump
  * can't remove what it did not publish, and two pumps can't both move the same `due`.
  */
-const NOT_LATER_THAN_MINE = "attribute_not_exists(pk) OR attempt <= :attempt";
+const EARLIER_OR_NOBODYS_OR_MINE =
+  "attribute_not_exists(pk) OR attempt < :attempt OR (attempt = :attempt AND (attribute_not_exists(#run) OR #run = :run))";
 const STILL_DUE = "attribute_exists(pk) AND due <= :now";
 const REV_AS_READ = "rev = :read";
+const REV_AS_READ_AND_NOT_LONG = "rev = :read AND reason <> :long";
 const MINE_OR_LATER = "attribute_exists(pk) AND attempt >= :attempt";
+const WAITS_FOR_LATER = "reason = :waiting AND due > :now AND attribute_not_exists(claimed)";
+const HELD_BY_ME = "#run = :run";
+const RUN = { "#run": "run" };
+/** No run is called that. */
+const NOBODY = "";
+
+const WAITING: ParkedReason = "waiting";
+const LONG: ParkedReason = "long";
+const CANCELLED: ParkedReason = "cancelled";
+
+/** An item that is neither to be brought forward nor as the refusal found it was written in between: looked at again. */
+const ROUNDS = 5;
 
 export function parkedStore(table: Table): ParkedStore {
   return {
-    park: (job) => park(table, job),
-    dueRefs: (shard, now, limit) => dueRefs(table, shard, now, limit),
+    park: (job, run) => park(table, job, run),
+    due: (shard, now, limit) => due(table, shard, now, limit),
     claim: (ref, now, until) => claim(table, ref, now, until),
-    remove: (ref, rev) => deleteItem(table, keyOf(ref), rev),
+    remove: (ref, rev) => deleteItem(table, keyOf(ref), atRev(rev)),
     postpone: (ref, rev, due) => postpone(table, ref, rev, due),
+    expedite: (ref, now) => expedite(table, ref, now),
+    cancel: (ref, rev, now) => cancel(table, ref, rev, now),
     touch: (ref, attempt) => touch(table, ref, attempt),
+    hold: (ref, run, due) => hold(table, ref, run, due),
+    handBack: (ref, run, due) => handBack(table, ref, run, due),
+    removeHeld: (ref, run) => deleteItem(table, keyOf(ref), { condition: HELD_BY_ME, names: RUN, values: { ":run": run } }),
     get: (ref) => get(table, ref),
     list: (partition, page) => list(table, partition, page),
   };
 }
 
-async function park(table: Table, job: Omit<ParkedJob, "rev">): Promise<boolean> {
-  const { name, queue, attempt, reason, due, since, body } = job;
+async function park(table: Table, job: NewParkedJob, run = job.run ?? NOBODY): Promise<string | undefined> {
+  const { attempt } = job;
   const rev = newRev();
-  const item: ParkedItem = { ...keyOf(job), name, queue, attempt, reason, due, due_pk: dueKey(dueShard(job.id)), since, body, rev };
-  const { written } = await putItem(table, item, { condition: NOT_LATER_THAN_MINE, values: { ":attempt": attempt } }, (found) => found?.rev === rev);
-  return written;
+  const item = parkedItem(job, rev);
+  const expected = { condition: EARLIER_OR_NOBODYS_OR_MINE, names: RUN, values: { ":attempt": attempt, ":run": run } };
+  const { written } = await putItem(table, item, expected, (found) => found?.rev === rev);
+  return written ? rev : undefined;
 }
 
-async function dueRefs(table: Table, shard: number, now: number, limit: number): Promise<ParkedRef[]> {
-  const { items } = await queryPage<Key>(table, {
-    index: DUE_INDEX,
-    where: "due_pk = :shard AND due <= :now",
-    values: { ":shard": dueKey(shard), ":now": now },
-    limit,
-    consistent: false,
+/** The item that a job is parked as, whoever puts it. */
+export function parkedItem(job: NewParkedJob, rev: string): ParkedItem {
+  const { name, queue, attempt, reason, due, since, body, run } = job;
+  const held = run === undefined ? {} : { run };
+  return { ...keyOf(job), name, queue, attempt, reason, due, due_pk: dueKey(job.id), since, body, ...held, rev };
+}
+
+/** What is in the index and no parked job is a queue key: nothing else carries `due_pk`. */
+async function due(table: Table, shard: number, now: number, limit: number): Promise<DueRef[]> {
+  const keys = await dueKeys(table, shard, now, limit);
+  return keys.map((key) => (key.pk.startsWith(PREFIX) ? { kind: "parked", ref: refOf(key) } : { kind: "queue_key", ref: handleOf(key) }));
+}
+
+function claim(table: Table, ref: ParkedRef, now: number, until: number): Promise<ParkedJob | undefined> {
+  return change(table, ref, {
+    update: "SET due = :until, claimed = :yes, rev = :rev REMOVE #run",
+    condition: STILL_DUE,
+    names: RUN,
+    values: { ":until": until, ":yes": true, ":now": now },
   });
-  return items.map(({ pk, sk }) => ({ partition: pk.slice(PREFIX.length), id: sk }));
-}
-
-async function claim(table: Table, ref: ParkedRef, now: number, until: number): Promise<ParkedJob | undefined> {
-  const rev = newRev();
-  const claimed = await updateItem<ParkedItem>(
-    table,
-    keyOf(ref),
-    { update: "SET due = :until, rev = :rev", condition: STILL_DUE, values: { ":until": until, ":rev": rev, ":now": now } },
-    (item) => item?.rev === rev,
-  );
-  return claimed.written ? toJob(claimed.item) : undefined;
 }
 
 async function postpone(table: Table, ref: ParkedRef, read: string, due: number): Promise<boolean> {
-  const rev = newRev();
-  const { written } = await updateItem<ParkedItem>(
-    table,
-    keyOf(ref),
-    { update: "SET due = :due, rev = :rev", condition: REV_AS_READ, values: { ":due": due, ":rev": rev, ":read": read } },
-    (item) => item?.rev === rev,
-  );
-  return written;
+  const postponed = await change(table, ref, {
+    update: "SET due = :due, rev = :rev REMOVE claimed",
+    condition: REV_AS_READ,
+    values: { ":due": due, ":read": read },
+  });
+  return postponed !== undefined;
 }
 
-async function touch(table: Table, ref: ParkedRef, attempt: number): Promise<ParkedJob | undefined> {
+/** n.b. only what waits for a key: a retry's delay stands, and a long job that a run holds would run twice. */
+async function expedite(table: Table, ref: ParkedRef, now: number): Promise<Expedited> {
+  for (let round = 0; round < ROUNDS; round++) {
+    const expedited = await change(table, ref, {
+      update: "SET due = :now, rev = :rev",
+      condition: WAITS_FOR_LATER,
+      values: { ":now": now, ":waiting": WAITING },
+    });
+    if (expedited !== undefined) return "expedited";
+    const found = await get(table, ref);
+    if (found?.reason !== WAITING) return "gone";
+    if (found.claimed || found.due <= now) return "on_its_way";
+  }
+  // Each round another pump had it: it goes on its way often enough.
+  return "on_its_way";
+}
+
+async function cancel(table: Table, ref: ParkedRef, read: string, now: number): Promise<boolean> {
+  const cancelled = await change(table, ref, {
+    update: "SET reason = :cancelled, due = :now, rev = :rev REMOVE claimed",
+    condition: REV_AS_READ_AND_NOT_LONG,
+    values: { ":cancelled": CANCELLED, ":long": LONG, ":now": now, ":read": read },
+  });
+  return cancelled !== undefined;
+}
+
+function touch(table: Table, ref: ParkedRef, attempt: number): Promise<ParkedJob | undefined> {
+  return change(table, ref, { update: "SET rev = :rev", condition: MINE_OR_LATER, values: { ":attempt": attempt } });
+}
+
+async function hold(table: Table, ref: ParkedRef, run: string, due: number): Promise<boolean> {
+  const held = await change(table, ref, {
+    update: "SET due = :due, rev = :rev",
+    condition: HELD_BY_ME,
+    names: RUN,
+    values: { ":due": due, ":run": run },
+  });
+  return held !== undefined;
+}
+
+async function handBack(table: Table, ref: ParkedRef, run: string, due: number): Promise<boolean> {
+  const back = await change(table, ref, {
+    update: "SET due = :due, rev = :rev REMOVE #run",
+    condition: HELD_BY_ME,
+    names: RUN,
+    values: { ":due": due, ":run": run },
+  });
+  return back !== undefined;
+}
+
+interface Change {
+  /** Sets `rev` to `:rev`. */
+  readonly update: string;
+  readonly condition: string;
+  readonly names?: Readonly<Record<string, string>>;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** One write to an item that is there. @returns it as it now is; `undefined` when the condition does not hold */
+async function change(table: Table, ref: ParkedRef, { values, ...expression }: Change): Promise<ParkedJob | undefined> {
   const rev = newRev();
-  const touched = await updateItem<ParkedItem>(
-    table,
-    keyOf(ref),
-    { update: "SET rev = :rev", condition: MINE_OR_LATER, values: { ":rev": rev, ":attempt": attempt } },
-    (item) => item?.rev === rev,
-  );
-  return touched.written ? toJob(touched.item) : undefined;
+  const changed = await updateItem<ParkedItem>(table, keyOf(ref), { ...expression, values: { ...values, ":rev": rev } }, (item) => item?.rev === rev);
+  return changed.written ? toJob(changed.item) : undefined;
 }
 
 async function get(table: Table, ref: ParkedRef): Promise<ParkedJob | undefined> {
@@ -122,14 +199,11 @@ function keyOf({ partition, id }: ParkedRef): Key {
   return { pk: `${PREFIX}${partition}`, sk: id };
 }
 
-function dueShard(id: string): number {
-  return hash32(id) % LIMITS.dueShards;
+function refOf({ pk, sk }: Key): ParkedRef {
+  return { partition: pk.slice(PREFIX.length), id: sk };
 }
 
-function dueKey(shard: number): string {
-  return `DUE#${shard}`;
-}
-
-function toJob({ pk, sk, name, queue, attempt, reason, due, since, body, rev }: ParkedItem): ParkedJob {
-  return { partition: pk.slice(PREFIX.length), id: sk, name, queue, attempt, reason, due, since, body, rev };
+function toJob(item: ParkedItem): ParkedJob {
+  const { name, queue, attempt, reason, due, since, body, run, claimed = false, rev } = item;
+  return { ...refOf(item), name, queue, attempt, reason, due, since, body, ...(run === undefined ? {} : { run }), claimed, rev };
 }

@@ -1,5 +1,5 @@
 import { LIMITS } from "../core/contract/limits.ts";
-import { PARTITION_PATTERN, type QueueKey } from "../core/contract/names.ts";
+import { PARTITION_PATTERN, type QueueKey, splitQueueKey } from "../core/contract/names.ts";
 import { type Partition, type PartitionStatus, shardOf, totalHeld } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
 import { bump, readVersion } from "./cluster.ts";
@@ -16,8 +16,11 @@ export function partitionStore(table: Table): PartitionStore {
     readShard: async (shard) => (await queryAll<PartitionRow>(table, shardKey(shard))).filter((row) => isThere(table, row)).map(toPartition),
     readVersion: () => readVersion(table),
     commit: (before, after) => commit(table, before, after),
+    formerQueues: async (id) => (await queryAll(table, formerKey(id))).map(({ sk }) => sk),
+    announce: (shards) => bump(table, ...shards),
     moveShare: (move) => moveShare(table, move),
     evictShare: (partition, key, task, share) => evictShare(table, partition, key, task, share),
+    announceCancel: (id) => announceCancel(table, id),
     settleDrained: (partition) => settleDrained(table, partition),
     bury: (partition, now) => bury(table, partition, now),
   };
@@ -55,8 +58,9 @@ async function commit(table: Table, before: Partition | undefined, after: Partit
 /** The row and its maps come to be whole, in one put: entries of a map can't be set in the expression that creates it. */
 function create(table: Table, before: Partition | undefined, after: Partition): Promise<Written<PartitionRow>> {
   const rev = newRev();
-  const { id, status, revision, pools, paused, held, shares } = after;
-  const row: PartitionRow = { ...rowKey(id), status, revision, pools, paused, held, shares, total_held: totalHeld(after), rev };
+  const { id, status, revision, pools, paused, held, shares, cancelSeq } = after;
+  const total_held = totalHeld(after);
+  const row: PartitionRow = { ...rowKey(id), status, revision, pools, paused, held, shares, cancel_seq: cancelSeq, total_held, rev };
   const names = { "#status": "status" };
   const expected =
     before === undefined
@@ -65,23 +69,27 @@ function create(table: Table, before: Partition | undefined, after: Partition): 
   return putItem(table, row, expected, (item) => item?.rev === rev);
 }
 
-function change(table: Table, before: Partition, after: Partition): Promise<Written<PartitionRow>> {
+async function change(table: Table, before: Partition, after: Partition): Promise<Written<PartitionRow>> {
   const rev = newRev();
   const idle = before.status === "running" && after.status === "stopped" && totalHeld(before) === 0;
-  // Aliases are short on purpose: 50 new queues must fit into the 4 KB of an expression.
-  const added = (Object.keys(after.held) as QueueKey[]).filter((key) => before.held[key] === undefined);
-  const entries = added.map((_, i) => `,#h.#q${i}=if_not_exists(#h.#q${i},:zero),#s.#q${i}=if_not_exists(#s.#q${i},:none)`);
-  const grows = added.length > 0;
+  const keys = (partition: Partition): QueueKey[] => Object.keys(partition.held) as QueueKey[];
+  // Aliases are short on purpose: 50 new queues, and all that ever go with one list, must fit into the 4 KB of an expression.
+  const added = keys(after).filter((key) => before.held[key] === undefined);
+  const gone = keys(before).filter((key) => after.held[key] === undefined);
+  await remember(table, after.id, gone);
+  const entries = added.map((_, i) => `,#h.#q${i}=:zero,#s.#q${i}=:none`);
+  const removals = gone.length === 0 ? "" : ` REMOVE ${gone.map((_, i) => `#h.#g${i},#s.#g${i}`).join(",")}`;
   return updateItem<PartitionRow>(
     table,
     rowKey(after.id),
     {
-      update: `SET #status = :status, pools = :pools, paused = :paused, revision = :revision, rev = :rev${entries.join("")}`,
+      update: `SET #status = :status, pools = :pools, paused = :paused, revision = :revision, rev = :rev${entries.join("")}${removals}`,
       condition: idle ? `${REVISION_AS_READ} AND ${STILL_IDLE}` : REVISION_AS_READ,
       names: {
         "#status": "status",
-        ...(grows ? { "#h": "held", "#s": "shares" } : {}),
+        ...(added.length + gone.length > 0 ? { "#h": "held", "#s": "shares" } : {}),
         ...Object.fromEntries(added.map((key, i) => [`#q${i}`, key])),
+        ...Object.fromEntries(gone.map((key, i) => [`#g${i}`, key])),
       },
       values: {
         ":status": after.status,
@@ -90,12 +98,26 @@ function change(table: Table, before: Partition, after: Partition): Promise<Writ
         ":revision": after.revision,
         ":rev": rev,
         ":read": before.revision,
-        ...(grows || idle ? { ":zero": 0 } : {}),
-        ...(grows ? { ":none": {} } : {}),
+        ...(added.length > 0 || idle ? { ":zero": 0 } : {}),
+        ...(added.length > 0 ? { ":none": {} } : {}),
       },
     },
     (row) => row?.rev === rev,
   );
+}
+
+/**
+ * Small items of their own, so that the row forgets and the partition's deletion does not. Written before the row: a
+ * command that dies in between, or is refused, leaves a name too many, which costs the deletion one question to RabbitMQ.
+ */
+async function remember(table: Table, id: string, gone: readonly QueueKey[]): Promise<void> {
+  const queues = new Set(gone.map((key) => splitQueueKey(key).queue));
+  await Promise.all([...queues].map((queue) => putItem(table, { pk: formerKey(id), sk: queue }, {})));
+}
+
+/** They go with the rest of what belonged to the partition, once their RabbitMQ queues are gone. */
+export function formerKey(id: string): string {
+  return `FORMER#${id}`;
 }
 
 /**
@@ -108,6 +130,20 @@ async function announce(table: Table, shard: number): Promise<void> {
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error;
   }
+}
+
+/** Repeated when its reply was lost, it moves twice: the tasks read the markers once more than needed. */
+async function announceCancel(table: Table, id: string): Promise<boolean> {
+  const shard = shardOf(id);
+  await bump(table, shard);
+  const { written } = await updateItem<PartitionRow>(table, rowKey(id), {
+    update: "SET cancel_seq = if_not_exists(cancel_seq, :zero) + :one",
+    condition: "attribute_exists(pk) AND #status <> :deleted",
+    names: { "#status": "status" },
+    values: { ":zero": 0, ":one": 1, ":deleted": "deleted" },
+  });
+  if (written) await announce(table, shard);
+  return written;
 }
 
 async function settleDrained(table: Table, partition: Partition): Promise<boolean> {

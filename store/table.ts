@@ -1,34 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CreateTableCommand, DescribeTableCommand, ResourceInUseException } from "@aws-sdk/client-dynamodb";
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { DUE_INDEX, TABLE } from "../core/contract/table.ts";
 import { StoreUnavailable, translate } from "./errors.ts";
-
-/**
- * The one table, as data: what infra deploys and the emulator is given.
- *
- * | pk | sk | item | file |
- * |---|---|---|---|
- * | `CLUSTER` | `CLUSTER` | version counters | cluster.ts |
- * | `PARTITIONS#<shard>` | partition id | a tenant's row | partition-row.ts |
- * | `TASKS` | boot id | a task's lease | tasks.ts |
- * | `TASKINFO` | boot id | what a task reports | task-reports.ts |
- * | `PARKED#<partition>` | job id | a job that waits | parked.ts |
- * | `BURIED#<partition>` | job id | a job that is dead | buried.ts |
- * | `SCALE` | `SCALE` | the scaling pass | scale.ts |
- *
- * Parked jobs alone carry `due_pk` and `due`, so the index `due` holds nothing else.
- */
-export const TABLE = {
-  fields: { pk: "string", sk: "string", due_pk: "string", due: "number" },
-  key: { hash: "pk", range: "sk" },
-  indexes: { due: { hash: "due_pk", range: "due", projection: "keys-only" } },
-  /** Epoch seconds. Only garbage collection: whoever reads compares the time itself. */
-  ttl: "expires",
-  billing: "on-demand",
-} as const;
-
-/** The index of parked jobs by `due`. */
-export const DUE_INDEX = "due";
 
 const FIELD_TYPES = { string: "S", number: "N" } as const;
 const POLLS = 600;

@@ -1,15 +1,18 @@
-import type { TaskLease, TaskStore } from "../core/partition/task-store.ts";
+import type { TaskLease, TaskState, TaskStore } from "../core/partition/task-store.ts";
 import { StoreRefused } from "./errors.ts";
 import { deleteItem, expiresAt, type Key, putItem, queryAll, readItem, type Table, updateItem } from "./items.ts";
 import { forgetReport, putReport, readReports } from "./task-reports.ts";
 
-/** A lease, at most 200 bytes. It needs no `rev`: each of its writes may be repeated, and `dead` says by itself how they ended. */
+/** A lease, at most 200 bytes. It needs no `rev`: `beat` only rises and `dead` never ends, so both say by themselves how a write ended. */
 interface LeaseItem extends Key {
   readonly pool: string;
   readonly slots: number;
   readonly beat: number;
   readonly draining: boolean;
   readonly free: number;
+  /** Absent from a lease of a build that did not tell yet. */
+  readonly full?: boolean;
+  readonly connected?: boolean;
   readonly dead: boolean;
   readonly dead_at?: number;
   readonly expires: number;
@@ -25,10 +28,16 @@ const LEASE_KEEP_MS = 7 * 24 * 3600 * 1000;
  *   watcher                                  sees 4 … 20 s … still 4: declares, if it is 4 to this moment
  *
  * One write decides between a last renewal and a death: whichever lands first refuses the other.
+ *
+ *   task      renew 5 ── no answer ── renew 6 ──▶ done ── renew 7 ──▶ done
+ *   network       └───────── the SDK repeats 5, or its packets were on their way all the time ──▶ refused: 5 < 7
+ *
+ * Without the second half of the condition such a straggler would set `beat` back, and with it what the beat says of the
+ * task: that it doesn't drain, that it has room.
  */
-const NOT_DECLARED_DEAD = "dead = :no";
+const ALIVE_AND_EARLIER = "dead = :no AND beat < :beat";
 const SILENT_SINCE_WATCHED = "beat = :watched AND dead = :no";
-const NEW_OR_ALIVE = "attribute_not_exists(pk) OR dead = :no";
+const NEW_OR_ALIVE_AND_NOT_LATER = "attribute_not_exists(pk) OR (dead = :no AND beat <= :beat)";
 
 export function taskStore(table: Table): TaskStore {
   return {
@@ -44,24 +53,43 @@ export function taskStore(table: Table): TaskStore {
 
 /** May be repeated. @throws StoreRefused when the boot id has been declared dead: the process needs a new one */
 async function register(table: Table, lease: TaskLease): Promise<void> {
-  const { boot, pool, slots, beat, draining, free, dead } = lease;
-  const item: LeaseItem = { pk: PK, sk: boot, pool, slots, beat, draining, free, dead, expires: keepUntil(table) };
-  const { written } = await putItem(table, item, { condition: NEW_OR_ALIVE, values: { ":no": false } });
-  if (!written) throw new StoreRefused(`task ${boot} has been declared dead: it can't register again`);
+  const { boot, pool, slots, beat, draining, free, full, connected, dead } = lease;
+  const item: LeaseItem = { pk: PK, sk: boot, pool, slots, beat, draining, free, full, connected, dead, expires: keepUntil(table) };
+  const { written } = await putItem(table, item, { condition: NEW_OR_ALIVE_AND_NOT_LATER, values: { ":no": false, ":beat": beat } });
+  if (!written && !(await isAlive(table, boot, beat))) throw new StoreRefused(`task ${boot} has been declared dead: it can't register again`);
 }
 
-async function renew(table: Table, boot: string, state: Parameters<TaskStore["renew"]>[1]): Promise<boolean> {
-  const { written } = await updateItem(
+/**
+ * A refusal is no death: it may be an answer to a straggler, or to the SDK's repeat of a renewal that has landed. The
+ * lease itself tells. So does it when no answer came at all, and only if it does not is the renewal in doubt.
+ */
+async function renew(table: Table, boot: string, state: TaskState): Promise<boolean> {
+  const { written } = await updateItem<LeaseItem>(
     table,
     { pk: PK, sk: boot },
     {
-      update: "SET beat = :beat, #free = :free, draining = :draining, expires = :expires",
-      condition: NOT_DECLARED_DEAD,
-      names: { "#free": "free" },
-      values: { ":beat": state.beat, ":free": state.free, ":draining": state.draining, ":expires": keepUntil(table), ":no": false },
+      update: "SET beat = :beat, #free = :free, #full = :full, connected = :connected, draining = :draining, expires = :expires",
+      condition: ALIVE_AND_EARLIER,
+      names: { "#free": "free", "#full": "full" },
+      values: {
+        ":beat": state.beat,
+        ":free": state.free,
+        ":full": state.full,
+        ":connected": state.connected,
+        ":draining": state.draining,
+        ":expires": keepUntil(table),
+        ":no": false,
+      },
     },
+    (item) => item !== undefined && !item.dead && item.beat >= state.beat,
   );
-  return written;
+  return written || isAlive(table, boot, state.beat);
+}
+
+/** Whether a write of this beat was refused only because it, or a later one, has landed already. */
+async function isAlive(table: Table, boot: string, beat: number): Promise<boolean> {
+  const item = await readItem<LeaseItem>(table, { pk: PK, sk: boot });
+  return item !== undefined && !item.dead && item.beat >= beat;
 }
 
 /** A task without a lease counts as dead: leases are removed only once they hold nothing. */
@@ -87,6 +115,6 @@ function keepUntil({ clock }: Table): number {
   return expiresAt(clock.now() + LEASE_KEEP_MS);
 }
 
-function toLease({ sk, pool, slots, beat, draining, free, dead, dead_at }: LeaseItem): TaskLease {
-  return { boot: sk, pool, slots, beat, draining, free, dead, ...(dead_at === undefined ? {} : { deadAt: dead_at }) };
+function toLease({ sk, pool, slots, beat, draining, free, full = false, connected = true, dead, dead_at }: LeaseItem): TaskLease {
+  return { boot: sk, pool, slots, beat, draining, free, full, connected, dead, ...(dead_at === undefined ? {} : { deadAt: dead_at }) };
 }

@@ -4,11 +4,13 @@ import { DEAD_QUEUE, splitBrokerQueue } from "../core/contract/names.ts";
 import type { Service } from "../core/contract/service.ts";
 import type { Delivery, PartitionChannel } from "../core/job/broker.ts";
 import { decodeEnvelope, InvalidEnvelope } from "../core/job/envelope.ts";
+import type { Keyring } from "./claims.ts";
 import type { Emit } from "./events.ts";
 import { noRun, type Recorder } from "./record.ts";
 
 export interface DeadLettersOptions {
   readonly recorder: Recorder;
+  readonly keyring: Keyring;
   readonly clock: Clock;
   readonly emit: Emit;
   openChannel(name: string): PartitionChannel;
@@ -44,12 +46,18 @@ export class DeadLetters implements Service {
   }
 
   async #bury(delivery: Delivery): Promise<void> {
-    const { recorder, clock, emit } = this.#options;
+    const { recorder, keyring, clock, emit } = this.#options;
     try {
       const envelope = decodeEnvelope(delivery.body);
       const from = splitBrokerQueue(delivery.deadFrom ?? "");
       if (from !== undefined && from.partition !== envelope.partition) throw new InvalidEnvelope("envelope.partition", "is not its queue's");
-      await recorder.bury(envelope, delivery, "undeliverable", noRun(envelope, clock.now(), "RabbitMQ gave up on it after too many deliveries"));
+      await recorder.bury(
+        envelope,
+        delivery.body.toString(),
+        "undeliverable",
+        noRun(envelope, clock.now(), "RabbitMQ gave up on it after too many deliveries"),
+      );
+      if (!(await keyring.abandon(envelope))) throw new Error(`a run of job ${envelope.id} may be alive`);
       delivery.ack();
     } catch (error) {
       await this.#buryUnreadable(delivery, error).catch(async (failed: unknown) => {

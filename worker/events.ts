@@ -1,4 +1,6 @@
+import type { AbortCode } from "../core/job/abort.ts";
 import type { BurialReason } from "../core/job/outcome.ts";
+import type { ParkedReason } from "../core/job/parked.ts";
 
 /**
  * What a task tells the outside, as it happens. Logging is a subscriber (worker/log.ts); nothing that listens can
@@ -13,7 +15,8 @@ import type { BurialReason } from "../core/job/outcome.ts";
  * | `peer_dead` | this task declared another dead |
  * | `evicted` | this task took away what a dead one held |
  * | `broker` | the connection to RabbitMQ came or went |
- * | `job_retried`, `job_buried`, `job_parked` | an outcome was recorded |
+ * | `job_retried`, `job_buried`, `job_parked`, `job_cancelled` | an outcome was recorded |
+ * | `job_stuck` | a job ignores for too long that it was aborted; it keeps its place among the running |
  * | `job_handed_back` | a run ended without an outcome: shutdown, stop, lost connection, store away |
  * | `trouble` | something failed and will be tried again; `doing` says what |
  */
@@ -27,7 +30,9 @@ export type WorkerEvent =
   | { readonly type: "broker"; readonly connected: boolean; readonly why?: string }
   | { readonly type: "job_retried"; readonly job: JobRef; readonly delayMs: number; readonly message: string }
   | { readonly type: "job_buried"; readonly job: JobRef; readonly reason: BurialReason; readonly message: string }
-  | { readonly type: "job_parked"; readonly job: JobRef; readonly reason: "snoozed" | "unknown_name" }
+  | { readonly type: "job_parked"; readonly job: JobRef; readonly reason: ParkedReason }
+  | { readonly type: "job_cancelled"; readonly job: JobRef }
+  | { readonly type: "job_stuck"; readonly job: JobRef; readonly why: AbortCode }
   | { readonly type: "job_handed_back"; readonly job: JobRef; readonly why: string }
   | { readonly type: "trouble"; readonly doing: string; readonly error: unknown };
 

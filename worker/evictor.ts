@@ -2,6 +2,7 @@ import { LIMITS } from "../core/contract/limits.ts";
 import type { QueueKey } from "../core/contract/names.ts";
 import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
+import { forEachWithin } from "../core/contract/window.ts";
 import { isDrained, type Partition } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
 import type { Emit } from "./events.ts";
@@ -15,6 +16,9 @@ export interface EvictorOptions {
   readonly emit: Emit;
   readonly pauseMs: number;
 }
+
+/** Partitions that are cleared of a dead task's shares at the same time. */
+const EVICTIONS_AT_ONCE = 16;
 
 /**
  * Takes away what dead tasks hold, and lets a draining partition end once nothing of it is held.
@@ -60,10 +64,20 @@ export class Evictor implements Service {
       const present = await this.#options.roster.present();
       for (const boot of strangers) if (!present.has(boot)) takeable.add(boot);
     }
-    for (const row of rows) {
-      for (const { key, boot, share } of sharesOf(row)) if (takeable.has(boot)) await this.#evict(row, key, boot, share);
-      if (isDrained(row)) await this.#options.partitions.settleDrained(row);
+    const touched = rows.filter((row) => isDrained(row) || [...sharesOf(row)].some(({ boot }) => takeable.has(boot)));
+    // Side by side over the rows: a task may have held a share of every tenant.
+    await forEachWithin(EVICTIONS_AT_ONCE, touched, (row) => this.#clear(row, takeable));
+  }
+
+  async #clear(row: Partition, takeable: ReadonlySet<string>): Promise<void> {
+    const { partitions, watch } = this.#options;
+    let evicted = false;
+    for (const { key, boot, share } of sharesOf(row)) {
+      if (takeable.has(boot) && (await this.#evict(row, key, boot, share))) evicted = true;
     }
+    // Only the end of a draining partition hangs on what is left; whoever wants to raise looks at the row himself.
+    const now = evicted && row.status === "draining" ? await watch.refresh(row.id) : row;
+    if (now !== undefined && isDrained(now)) await partitions.settleDrained(now);
   }
 
   async #round(): Promise<void> {
@@ -86,11 +100,10 @@ export class Evictor implements Service {
     return groups;
   }
 
-  async #evict(row: Partition, key: QueueKey, boot: string, share: number): Promise<void> {
-    if (!(await this.#options.partitions.evictShare(row.id, key, boot, share))) return;
-    this.#options.emit({ type: "evicted", partition: row.id, queue: key, boot, share });
-    const now = await this.#options.watch.refresh(row.id);
-    if (now !== undefined && isDrained(now)) await this.#options.partitions.settleDrained(now);
+  async #evict(row: Partition, key: QueueKey, boot: string, share: number): Promise<boolean> {
+    const evicted = await this.#options.partitions.evictShare(row.id, key, boot, share);
+    if (evicted) this.#options.emit({ type: "evicted", partition: row.id, queue: key, boot, share });
+    return evicted;
   }
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from "../core/contract/clock.ts";
 import type { Timings } from "../core/contract/limits.ts";
 import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
-import type { TaskStore } from "../core/partition/task-store.ts";
+import type { TaskState, TaskStore } from "../core/partition/task-store.ts";
 import type { Emit } from "./events.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -18,6 +18,10 @@ export interface LeaseOptions {
   readonly emit: Emit;
   /** Slots free right now. */
   free(): number;
+  /** Slots have been full for a while; see `TaskState`. */
+  full(): boolean;
+  /** Whether RabbitMQ is there right now. */
+  connected(): boolean;
   /** A renewal has succeeded: jobs that `mayStart` held up may start. */
   onRenewed(): void;
   /** Running jobs must be aborted: the task can't be sure any more that what it holds is its own. */
@@ -48,6 +52,8 @@ export class Lease implements Service {
   #beat = 0;
   #lastGood = Number.NEGATIVE_INFINITY;
   #draining = false;
+  /** What peers were told last. */
+  #told = "";
   #late = false;
   #aborted = false;
   #over = false;
@@ -81,7 +87,7 @@ export class Lease implements Service {
   async start(): Promise<void> {
     const { boot, pool, slots, tasks, clock } = this.#options;
     const sent = clock.monotonic();
-    await tasks.register({ boot, pool, slots, beat: this.#beat, draining: false, free: slots, dead: false });
+    await tasks.register({ boot, pool, slots, ...this.#state(), dead: false });
     this.#good(sent);
     await this.#options.watchdog.start();
     await this.#beats.start();
@@ -114,14 +120,21 @@ export class Lease implements Service {
   }
 
   async #renew(): Promise<void> {
-    const { tasks, boot, clock, free } = this.#options;
+    const { tasks, boot, clock } = this.#options;
     if (this.#over) return;
     const sent = clock.monotonic();
     this.#beat += 1;
-    const alive = await tasks.renew(boot, { beat: this.#beat, free: free(), draining: this.#draining });
+    const alive = await tasks.renew(boot, this.#state());
     if (this.#over) return;
     if (alive) this.#good(Math.max(sent, this.#lastGood));
     else this.#dead();
+  }
+
+  #state(): TaskState {
+    const { free, full, connected } = this.#options;
+    const state = { beat: this.#beat, free: free(), full: full(), connected: connected(), draining: this.#draining };
+    this.#told = duties(state);
+    return state;
   }
 
   #good(sent: number): void {
@@ -141,7 +154,7 @@ export class Lease implements Service {
   }
 
   #judge(): void {
-    const { timings, emit, onAbort } = this.#options;
+    const { timings, emit, onAbort, full, connected } = this.#options;
     const age = this.#age();
     const late = age >= timings.noNewJob;
     const changed = late !== this.#late;
@@ -153,9 +166,16 @@ export class Lease implements Service {
       emit({ type: "lease_lost", why: `not renewed for ${Math.round(age)} ms` });
       onAbort();
     }
+    // Peers take over what this task can't do now, and leave to it what it can do again: they need not wait for a beat.
+    if (this.#told !== duties({ full: full(), connected: connected() })) this.#beats.soon();
   }
 
   #age(): number {
     return this.#options.clock.monotonic() - this.#lastGood;
   }
+}
+
+/** What peers deal out work by. */
+function duties({ full, connected }: Pick<TaskState, "full" | "connected">): string {
+  return `${full} ${connected}`;
 }

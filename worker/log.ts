@@ -18,6 +18,8 @@ const LEVELS: Readonly<Record<WorkerEvent["type"], "debug" | "info" | "warn" | "
   job_retried: "info",
   job_buried: "warn",
   job_parked: "info",
+  job_cancelled: "info",
+  job_stuck: "warn",
   job_handed_back: "info",
   trouble: "warn",
 };

@@ -1,15 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import pino from "pino";
 import { openBroker } from "../broker/broker.ts";
 import { workerEnvironment } from "../client/environment.ts";
 import { systemClock } from "../core/contract/clock.ts";
 import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
+import { hooksOf } from "../core/job/hooks.ts";
 import { registryOf } from "../core/job/registry.ts";
 import { openDocument } from "../store/client.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { ecsTask } from "./ecs-metadata.ts";
+import { JobThreads } from "./job-threads.ts";
+import { importJobs } from "./jobs-module.ts";
 import { jobLog, logEvents } from "./log.ts";
 import { ThreadWatchdog } from "./watchdog.ts";
 import { Worker } from "./worker.ts";
@@ -21,8 +22,7 @@ const logger = pino({ level: environment.logLevel, base: null });
 const emit = logEvents(logger);
 const timings = { ...DEFAULT_TIMINGS, drain: drainMs, report: reportMs };
 
-const module = environment.jobs === "#jobs" ? import("#jobs") : import(pathToFileURL(resolve(environment.jobs)).href);
-const registry = registryOf((await module) as Record<string, unknown>);
+const exported = await importJobs(environment.jobs);
 const task = await ecsTask(environment.ecsMetadataUri);
 const boot = `${task?.id ?? "task"}-${randomBytes(4).toString("hex")}`;
 
@@ -32,7 +32,9 @@ const worker = new Worker({
   boot,
   pool,
   slots,
-  registry,
+  registry: registryOf(exported),
+  hooks: hooksOf(exported),
+  threads: new JobThreads(environment.jobs, slots, { emit }),
   // The lease has sockets of its own: however much else is asked of the table, a renewal never waits in line.
   store: { ...open(), tasks: open().tasks },
   broker: openBroker({

@@ -139,5 +139,10 @@ function outranks(known: Partition, row: Partition): boolean {
 }
 
 function same(a: Partition, b: Partition): boolean {
-  return a.revision === b.revision && a.status === b.status && JSON.stringify([a.held, a.shares]) === JSON.stringify([b.held, b.shares]);
+  return (
+    a.revision === b.revision &&
+    a.status === b.status &&
+    a.cancelSeq === b.cancelSeq &&
+    JSON.stringify([a.held, a.shares]) === JSON.stringify([b.held, b.shares])
+  );
 }

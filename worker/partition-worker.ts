@@ -1,7 +1,8 @@
+import type { AbortCode } from "../core/job/abort.ts";
 import type { PartitionChannel } from "../core/job/broker.ts";
 import type { Partition } from "../core/partition/partition.ts";
 import { QueueWorker, type WorkBench } from "./queue-worker.ts";
-import type { AbortCode } from "./run.ts";
+
 import type { Turns, TurnTaker } from "./turns.ts";
 
 /**
@@ -35,10 +36,11 @@ export class PartitionWorker implements TurnTaker {
 
   /** Compares every queue with what the row says now. */
   reconcile(row: Partition | undefined): void {
-    for (const queue of this.#listed(row)) if (!this.#queues.has(queue)) this.#queues.set(queue, this.#worker(queue));
+    const listed = new Set(this.#listed(row));
+    for (const queue of listed) if (!this.#queues.has(queue)) this.#queues.set(queue, this.#worker(queue));
     this.#inTurn = [...this.#queues.values()];
     if (row === undefined || !["running", "draining"].includes(row.status)) this.abortAll("partition_stopped");
-    for (const queue of this.#queues.values()) queue.reconcile();
+    for (const queue of this.#queues.values()) queue.reconcile(listed.has(queue.queue));
   }
 
   /** One job of the queue whose turn it is. */

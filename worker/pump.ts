@@ -1,21 +1,17 @@
 import type { Clock } from "../core/contract/clock.ts";
 import { LIMITS, type Timings } from "../core/contract/limits.ts";
-import { brokerQueue } from "../core/contract/names.ts";
 import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
 import { forEachWithin } from "../core/contract/window.ts";
-import type { JobPublisher, Published, QueueAdmin } from "../core/job/broker.ts";
-import type { ParkedJob, ParkedRef, ParkedStore } from "../core/job/parked.ts";
-import { listedQueues } from "../core/partition/partition.ts";
+import type { DueRef, ParkedRef, ParkedStore } from "../core/job/parked.ts";
+import type { Courier } from "./courier.ts";
 import type { Emit } from "./events.ts";
-import type { PartitionWatch } from "./partition-watch.ts";
+import { PATIENCE_MS } from "./patient-publisher.ts";
 import type { Roster } from "./roster.ts";
 
 export interface PumpOptions {
-  readonly parked: ParkedStore;
-  readonly publisher: JobPublisher;
-  readonly admin: Pick<QueueAdmin, "ensure">;
-  readonly watch: PartitionWatch;
+  readonly parked: Pick<ParkedStore, "due">;
+  readonly courier: Courier;
   readonly roster: Roster;
   readonly clock: Clock;
   readonly timings: Timings;
@@ -28,25 +24,21 @@ export interface PumpOptions {
 const BATCH = 100;
 /** Jobs on their way to the broker at once. */
 const WIDTH = 50;
-/** After the broker failed, and while the queue of a job can't be made. */
-const RETRY_MS = { broker: 1_000, noQueue: 5_000 } as const;
+
+/** Jobs that a round no longer waits for: with those it does, still fewer than the window of unconfirmed publishes holds. */
+const LATE_AT_MOST = 100;
+if (WIDTH + LATE_AT_MOST >= LIMITS.confirmWindow) throw new Error("pump: what is late must leave room in the confirm window");
 
 /**
- * Brings parked jobs whose time has come to their queues.
+ * Looks for parked jobs whose time has come, in this task's part of the due index; the courier brings each on its way.
  *
- * | step | dies after | then |
- * |---|---|---|
- * | 1. the index says it may be due | | |
- * | 2. claim: `due` moves 30 s on, new `rev`, one conditional write that returns the job | 2 | due again in 30 s: published then |
- * | 3. publish what the claim returned, confirmed | 3 | published a second time in 30 s: at-least-once |
- * | 4. delete, if `rev` is still the claim's | 4 | done |
- *
- * The claim is why two pumps on one key of the index (a deploy, a task that comes or goes) publish a job once.
- * If the item was written anew in between, the delete is refused and that item lives on by its own `due`.
+ * A round waits for each job for a moment only. One that takes longer, because its queue does not confirm, comes to its
+ * end by itself, and those of other queues go on meanwhile. A job left behind in this way is claimed: no round meets it.
  */
 export class Pump implements Service {
   readonly #options: PumpOptions;
   readonly #ticker: Ticker;
+  #late = 0;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -65,50 +57,61 @@ export class Pump implements Service {
     return this.#ticker.stop();
   }
 
+  /**
+   * Brings a job on its way that was made due just now, in whosever part of the index it is: the claim decides who has it.
+   * A hot execution key would else be handed on once a round.
+   */
+  hurry(ref: ParkedRef): void {
+    if (!this.#options.mayPump()) return;
+    this.#bring({ kind: "parked", ref }).catch((error: unknown) => this.#trouble(`bringing the job ${ref.id} to its queue`, error));
+  }
+
   async #round(): Promise<void> {
     const { mayPump, roster, parked, clock } = this.#options;
     if (!mayPump()) return;
     let full = false;
     for (let shard = 0; shard < LIMITS.dueShards; shard++) {
-      if (!roster.owns(`due/${shard}`)) continue;
-      const refs = await parked.dueRefs(shard, clock.now(), BATCH);
-      await forEachWithin(WIDTH, refs, (ref) => this.#bring(ref));
-      full ||= refs.length === BATCH;
+      // Dealt out among tasks with RabbitMQ: any other would sit on its part of the index.
+      if (!roster.owns(`due/${shard}`, { connected: true })) continue;
+      // What fails for one job or one part of the index must not keep the others waiting.
+      const due = await parked.due(shard, clock.now(), BATCH).catch((error: unknown) => this.#trouble("looking for parked jobs", error));
+      await forEachWithin(WIDTH, due ?? [], async (ref) => {
+        // A round may last; what has begun to fail or to end in between must not go on claiming.
+        if (mayPump()) await this.#bring(ref).catch((error: unknown) => this.#trouble("bringing a parked job to its queue", error));
+      });
+      full ||= due?.length === BATCH;
     }
     if (full) this.#ticker.soon();
   }
 
-  async #bring(ref: ParkedRef): Promise<void> {
-    const { parked, clock, timings, watch, emit, mayPump } = this.#options;
-    // A round may last; what has begun to fail or to end in between must not go on claiming.
-    if (!mayPump()) return;
-    const now = clock.now();
-    const job = await parked.claim(ref, now, now + timings.pumpClaim);
-    if (job === undefined) return;
-    try {
-      // Accepted in the instant in which its partition was deleted: it goes the way of all that belonged to it. Asked of
-      // the table: our copy may be a tombstone that a start has replaced meanwhile, and this job its first.
-      if (watch.get(job.partition)?.status === "deleted" && (await watch.refresh(job.partition))?.status === "deleted") {
-        await parked.remove(ref, job.rev);
-        return;
-      }
-      if ((await this.#publish(job)) === "queued") await parked.remove(ref, job.rev);
-      else await parked.postpone(ref, job.rev, clock.now() + RETRY_MS.noQueue);
-    } catch (error) {
-      emit({ type: "trouble", doing: `publishing the parked job ${job.id}`, error });
-      await parked.postpone(ref, job.rev, clock.now() + RETRY_MS.broker);
-    }
+  #trouble(doing: string, error: unknown): undefined {
+    this.#options.emit({ type: "trouble", doing, error });
   }
 
-  /** A queue that is missing is declared, but only while its partition runs: a deleted one must not come back. */
-  async #publish(job: ParkedJob): Promise<Published> {
-    const { publisher, admin, watch } = this.#options;
-    const message = { brokerQueue: brokerQueue(job.partition, job.queue), partition: job.partition, id: job.id, body: job.body };
-    const published = await publisher.publish(message);
-    if (published === "queued") return published;
-    const row = watch.get(job.partition);
-    if (row?.status !== "running" || !listedQueues(row).includes(job.queue)) return published;
-    await admin.ensure(message.brokerQueue);
-    return publisher.publish(message);
+  async #bring(ref: DueRef): Promise<void> {
+    const brought = this.#options.courier.bring(ref);
+    if (this.#late >= LATE_AT_MOST || (await isSettledWithin(brought, PATIENCE_MS))) return brought;
+    this.#late += 1;
+    void brought
+      .catch((error: unknown) => this.#options.emit({ type: "trouble", doing: "bringing a parked job to its queue", error }))
+      .then(() => {
+        this.#late -= 1;
+      });
+  }
+}
+
+async function isSettledWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  const settled = promise.then(
+    () => true,
+    () => true, // the caller awaits the promise itself, and has its error
+  );
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([settled, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

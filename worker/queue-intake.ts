@@ -1,8 +1,9 @@
 import type { Clock } from "../core/contract/clock.ts";
+import type { AbortCode } from "../core/job/abort.ts";
 import type { Delivery } from "../core/job/broker.ts";
 import type { JobLog } from "../core/job/context.ts";
 import type { JobRunner } from "./job-runner.ts";
-import { type AbortCode, Run } from "./run.ts";
+import { Run } from "./run.ts";
 
 export interface QueueIntakeOptions {
   readonly runner: JobRunner;
@@ -14,6 +15,12 @@ export interface QueueIntakeOptions {
   onSettled(): void;
 }
 
+/** A delivery that waits for its turn, and since when, on the monotonic clock. */
+interface Waiting {
+  readonly delivery: Delivery;
+  readonly receivedAt: number;
+}
+
 /**
  * One queue's deliveries in this task: those that wait for a turn, and those that run.
  *
@@ -23,7 +30,7 @@ export interface QueueIntakeOptions {
 export class QueueIntake {
   readonly #options: QueueIntakeOptions;
   readonly #running = new Set<Run>();
-  #waiting: Delivery[] = [];
+  #waiting: Waiting[] = [];
   #limit = 0;
 
   constructor(options: QueueIntakeOptions) {
@@ -49,7 +56,7 @@ export class QueueIntake {
   }
 
   receive(delivery: Delivery): void {
-    this.#waiting.push(delivery);
+    this.#waiting.push({ delivery, receivedAt: this.#options.clock.monotonic() });
     this.#offer();
   }
 
@@ -58,15 +65,21 @@ export class QueueIntake {
    * taken the new prefetch: before, it would send them to us again at once.
    */
   giveBackBeyondLimit(): void {
-    while (this.#waiting.length > this.#limit) this.#waiting.pop()?.nack();
+    while (this.#waiting.length > this.#limit) this.#waiting.pop()?.delivery.nack();
+  }
+
+  /** Gives back what has waited for so long: RabbitMQ's patience with an unacked message counts from its delivery. */
+  giveBackOlderThan(ms: number): void {
+    const limit = this.#options.clock.monotonic() - ms;
+    while ((this.#waiting[0]?.receivedAt ?? Number.POSITIVE_INFINITY) <= limit) this.#waiting.shift()?.delivery.nack();
   }
 
   /** Starts the job that has waited longest. @returns `false` when none waits or the limit is reached */
   startOne(): boolean {
     if (this.#running.size >= this.#limit) return false;
-    const delivery = this.#waiting.shift();
-    if (delivery === undefined) return false;
-    const run = new Run(delivery, this.#options.clock.now(), this.#options.makeLog);
+    const next = this.#waiting.shift();
+    if (next === undefined) return false;
+    const run = new Run({ ...next, startedAt: this.#options.clock.now(), makeLog: this.#options.makeLog });
     this.#running.add(run);
     void this.#options.runner.run(run).then(() => {
       this.#running.delete(run);
@@ -78,7 +91,7 @@ export class QueueIntake {
   /** The broker has these back already: those that wait are forgotten, those that run are aborted. */
   lost(deliveries: readonly Delivery[]): void {
     const gone = new Set(deliveries);
-    this.#waiting = this.#waiting.filter((delivery) => !gone.has(delivery));
+    this.#waiting = this.#waiting.filter(({ delivery }) => !gone.has(delivery));
     for (const run of this.#running) if (gone.has(run.delivery)) run.abort("connection_lost");
   }
 

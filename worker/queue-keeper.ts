@@ -21,8 +21,8 @@ export interface QueueKeeperOptions {
   readonly moves: Window;
   readonly emit: Emit;
   channel(): PartitionChannel;
-  /** How much of the queue this task should hold by what it knows now. */
-  target(row: Partition | undefined): number;
+  /** How much of the queue this task should hold by what it knows now, and that it holds `share`. */
+  target(row: Partition | undefined, share: number): number;
   /** The keeper has come to rest. */
   onRest(): void;
 }
@@ -61,6 +61,7 @@ export class QueueKeeper {
   #closed = false;
   #stepping: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #retrying = false;
   #retryMs: number = RETRY_MS.first;
 
   constructor(options: QueueKeeperOptions) {
@@ -82,6 +83,14 @@ export class QueueKeeper {
     if (this.#closed) return;
     this.#dirty = true;
     this.#stepping ??= this.#steps();
+  }
+
+  /** Something may have changed: compare again if it makes a difference. Asked of thousands of queues at once. */
+  reconsider(): void {
+    const { watch, partition, intake, target } = this.#options;
+    const resting = this.#stepping === undefined && !this.#doubtful && !this.#retrying;
+    if (resting && intake.limit === this.#share && target(watch.get(partition), this.#share) === this.#share) return;
+    this.nudge();
   }
 
   /** Resolves once the keeper rests. */
@@ -118,7 +127,7 @@ export class QueueKeeper {
     if (this.#doubtful) await this.#readBack();
     if (this.#doubtful) return false;
     const row = watch.get(partition);
-    const wanted = target(row);
+    const wanted = target(row, this.#share);
 
     intake.setLimit(Math.min(this.#share, wanted));
     if (wanted > this.#share && row !== undefined) await this.#raise(row, wanted);
@@ -127,7 +136,10 @@ export class QueueKeeper {
     if (this.#share > keep) await this.#lower(keep);
     // A share that was taken over from the row, after a refusal, has neither limit nor consumer yet.
     if (this.#doubtful || intake.limit !== Math.min(this.#share, wanted)) return false;
-    return this.#share === wanted || (this.#share > wanted && this.#share === intake.running.size);
+    const rests = this.#share === wanted || (this.#share > wanted && this.#share === intake.running.size);
+    // The row that came with a write of ours may show what others have done meanwhile: that is news like any other.
+    if (rests && target(watch.get(partition), this.#share) !== wanted) this.#dirty = true;
+    return rests;
   }
 
   async #raise(seen: Partition, wanted: number): Promise<void> {
@@ -218,12 +230,14 @@ export class QueueKeeper {
 
   #settled(): void {
     clearTimeout(this.#retry);
+    this.#retrying = false;
     this.#retryMs = RETRY_MS.first;
   }
 
   #later(): void {
     clearTimeout(this.#retry);
     if (this.#closed) return;
+    this.#retrying = true;
     const jittered = this.#retryMs * (0.5 + Math.random());
     this.#retryMs = Math.min(RETRY_MS.most, this.#retryMs * 2);
     this.#retry = setTimeout(() => this.nudge(), jittered);

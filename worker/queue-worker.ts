@@ -3,11 +3,12 @@ import { brokerQueue, queueKey } from "../core/contract/names.ts";
 import type { Window } from "../core/contract/window.ts";
 import type { PartitionChannel } from "../core/job/broker.ts";
 import type { JobLog } from "../core/job/context.ts";
-import type { Partition } from "../core/partition/partition.ts";
+import { heldOf, type Partition } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
 import type { Emit } from "./events.ts";
 import type { JobRunner } from "./job-runner.ts";
 import type { PartitionWatch } from "./partition-watch.ts";
+import type { Placement } from "./placement.ts";
 import { QueueIntake } from "./queue-intake.ts";
 import { QueueKeeper } from "./queue-keeper.ts";
 import type { Run } from "./run.ts";
@@ -25,8 +26,10 @@ export interface WorkBench {
   readonly emit: Emit;
   makeLog(run: Run): JobLog;
   openChannel(partition: string): PartitionChannel;
-  /** How much of a queue this task should hold by what it knows now, its slots left aside. */
-  target(row: Partition | undefined, queue: string): number;
+  /** How much of each queue this task should hold by what it knows now. */
+  readonly placement: Pick<Placement, "wanted" | "isServedElsewhere">;
+  /** A queue that was let go for this long and that nobody holds by then is taken back, in ms. */
+  readonly takeBackMs: number;
 }
 
 export interface QueueWorkerOptions {
@@ -44,10 +47,15 @@ export class QueueWorker {
   readonly queue: string;
   readonly intake: QueueIntake;
   readonly #keeper: QueueKeeper;
-  #shed = false;
+  readonly #bench: WorkBench;
+  /** Since when it is let go, monotonic, and whether others were told; `undefined`: it is not let go. */
+  #letGo: { readonly at: number; readonly told: boolean } | undefined;
+  /** It was taken back because nobody had taken it; until then it is not let go again. */
+  #keptUntil = Number.NEGATIVE_INFINITY;
 
   constructor({ bench, partition, queue, channel, onWaiting, onSettled, onRest }: QueueWorkerOptions) {
     this.queue = queue;
+    this.#bench = bench;
     this.intake = new QueueIntake({
       runner: bench.runner,
       clock: bench.clock,
@@ -71,7 +79,7 @@ export class QueueWorker {
       moves: bench.moves,
       emit: bench.emit,
       channel,
-      target: (row) => (this.#shed ? 0 : bench.target(row, queue)),
+      target: (row, share) => (this.#letGo === undefined ? bench.placement.wanted(row, queue, share) : 0),
       onRest,
     });
   }
@@ -84,9 +92,10 @@ export class QueueWorker {
     return this.#keeper.empty;
   }
 
-  /** Compares share, limit and consumer with what they should be. */
-  reconcile(): void {
-    this.#keeper.nudge();
+  /** Compares share, limit and consumer with what they should be, if that may have changed. One that is not listed ends in any case. */
+  reconcile(listed: boolean): void {
+    if (listed) this.#keeper.reconsider();
+    else this.#keeper.nudge();
   }
 
   rested(): Promise<void> {
@@ -97,16 +106,31 @@ export class QueueWorker {
     this.#keeper.close();
   }
 
-  /** Lets the queue go while slots are scarce, if it runs nothing here: others may serve it. */
-  shed(): void {
-    if (this.#shed || this.share === 0 || this.intake.running.size > 0) return;
-    this.#shed = true;
+  /**
+   * Lets the queue go if it runs nothing here and does better elsewhere; else it stays, or comes back, and takes its turn.
+   * One whose jobs wait may go to any task with room, for those are told. What nobody has taken in time comes back for as long.
+   *
+   * @param forAll jobs may wait although none has reached this task: it has no RabbitMQ
+   * @returns whether it was let go just now, and others should be told
+   */
+  shed(row: Partition, forAll: boolean): boolean {
+    const { placement, clock, pool, takeBackMs } = this.#bench;
+    const now = clock.monotonic();
+    if (this.#letGo?.told && now - this.#letGo.at >= takeBackMs && heldOf(row, queueKey(pool, this.queue)) === 0) this.#keptUntil = now + takeBackMs;
+    const told = this.#letGo?.told ?? (forAll || this.intake.waiting > 0);
+    if (now < this.#keptUntil || !placement.isServedElsewhere(row, this.queue, told)) {
+      this.unshed();
+      return false;
+    }
+    if (this.#letGo !== undefined || this.intake.running.size > 0) return false;
+    this.#letGo = { at: now, told };
     this.#keeper.nudge();
+    return told;
   }
 
   unshed(): void {
-    if (!this.#shed) return;
-    this.#shed = false;
+    if (this.#letGo === undefined) return;
+    this.#letGo = undefined;
     this.#keeper.nudge();
   }
 }

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../core/contract/clock.ts";
+import { RogerError } from "../core/contract/errors.ts";
 import { LIMITS } from "../core/contract/limits.ts";
 import { splitBrokerQueue } from "../core/contract/names.ts";
 import type { Delivery } from "../core/job/broker.ts";
 import type { BuriedStore } from "../core/job/buried.ts";
-import { type Envelope, encodeEnvelope, type FailedAttempt } from "../core/job/envelope.ts";
+import { attemptOf, type Envelope, encodeEnvelope, type FailedAttempt, withoutWaits } from "../core/job/envelope.ts";
 import { type BurialReason, nextAttempt, withFailure } from "../core/job/outcome.ts";
-import type { ParkedReason, ParkedStore } from "../core/job/parked.ts";
+import type { NewParkedJob, ParkedReason, ParkedStore } from "../core/job/parked.ts";
 import type { Emit, JobRef } from "./events.ts";
 
 export interface RecorderOptions {
@@ -16,8 +17,8 @@ export interface RecorderOptions {
   readonly emit: Emit;
 }
 
-/** Reasons of items that an attempt begins from. (Snoozed and unknown ones are its outcome.) */
-const SOURCES: ReadonlySet<ParkedReason> = new Set(["outbox", "delayed", "retry"]);
+/** How long a job that can't run now stays parked, at least; one that waits for its execution key then waits as long as it has waited already. */
+const WAIT_MS = { itself: 2_000, itselfMost: 20_000, suspect: 5_000, unknownName: 5_000, key: 60_000, most: 600_000 } as const;
 
 /**
  * Writes down what became of a job: one function per outcome. Each is safe to repeat, and only after it has succeeded
@@ -39,56 +40,95 @@ export class Recorder {
   }
 
   /**
-   * Whether this redelivery may be dropped: an earlier delivery of this very attempt was parked for later, or buried, or
-   * the item that it was published from is still there and publishes it anew.
+   * What became of an earlier delivery of this very attempt, so that a redelivery may be dropped: it was parked for later
+   * (or the item that it was published from is still there and publishes it anew), or buried.
    */
-  async wasRecorded(envelope: Envelope): Promise<boolean> {
+  async wasRecorded(envelope: Envelope): Promise<"parked" | "buried" | undefined> {
     const { parked, buried, clock } = this.#options;
     const item = await parked.touch(envelope, envelope.attempt);
     if (item !== undefined) {
       // Handed back before the pump had deleted what it published: its delete is refused now, so let it publish at once.
-      if (item.attempt === envelope.attempt && SOURCES.has(item.reason)) await parked.postpone(item, item.rev, clock.now());
-      return true;
+      if (item.claimed) await parked.postpone(item, item.rev, clock.now());
+      return "parked";
     }
     const grave = await buried.get(envelope.partition, envelope.id);
-    return grave !== undefined && grave.attempt >= envelope.attempt;
+    if (grave === undefined || grave.attempt < envelope.attempt) return undefined;
+    // The grave of an earlier job with the same id, a caller's own, says nothing of this one. An id is taken for an hour
+    // after its job's end, so half of that is room for clocks that differ.
+    return grave.buriedAt > envelope.enqueued_at - LIMITS.doneKeyMs / 2 ? "buried" : undefined;
   }
 
   async retry(envelope: Envelope, delayMs: number, failure: FailedAttempt): Promise<void> {
-    await this.#park(nextAttempt(known(envelope), failure), "retry", delayMs);
+    await this.#park(nextAttempt(withoutWaits(envelope), failure), "retry", delayMs);
     this.#options.emit({ type: "job_retried", job: refOf(envelope), delayMs, message: failure.error.message });
   }
 
-  async snooze(envelope: Envelope, delayMs: number): Promise<void> {
-    await this.#park(known(envelope), "snoozed", delayMs);
+  /** @param run whose outcome it is: a long one's own item may be in the way */
+  async snooze(envelope: Envelope, delayMs: number, run: string): Promise<void> {
+    await this.#park(withoutWaits(envelope), "snoozed", delayMs, run);
     this.#options.emit({ type: "job_parked", job: refOf(envelope), reason: "snoozed" });
+  }
+
+  /** Another run of this very job may be alive. */
+  async waitForItself(envelope: Envelope): Promise<void> {
+    await this.#park(this.#waiting(envelope), "waiting", this.#backOff(envelope, WAIT_MS.itself, WAIT_MS.itselfMost));
+    this.#options.emit({ type: "job_parked", job: refOf(envelope), reason: "waiting" });
+  }
+
+  /** It has come to its end, but a run of it may be alive that holds its keys: the courier frees them and forgets it. */
+  async endLater(envelope: Envelope): Promise<void> {
+    await this.#park(envelope, "cancelled", WAIT_MS.itself);
+  }
+
+  /** A worker that runs no other suspect will run it. */
+  async waitAsSuspect(envelope: Envelope): Promise<void> {
+    await this.#park(this.#waiting(envelope), "suspect", this.#backOff(envelope, WAIT_MS.suspect, WAIT_MS.most));
+    this.#options.emit({ type: "job_parked", job: refOf(envelope), reason: "suspect" });
+  }
+
+  /** The parked job of one that gets into line for its execution key (core/keys/execution-key.ts puts it). */
+  waiter(envelope: Envelope, heldByItself: boolean): NewParkedJob {
+    const now = this.#options.clock.now();
+    const due =
+      now + (heldByItself ? this.#backOff(envelope, WAIT_MS.itself, WAIT_MS.itselfMost) : this.#backOff(envelope, WAIT_MS.key, WAIT_MS.most));
+    return { ...refOf(envelope), reason: "waiting", due, since: envelope.waiting_since ?? now, body: encodeEnvelope(this.#waiting(envelope)) };
+  }
+
+  #waiting(envelope: Envelope): Envelope {
+    return envelope.waiting_since === undefined ? { ...envelope, waiting_since: this.#options.clock.now() } : envelope;
+  }
+
+  /** As long as it has waited already, within these bounds. */
+  #backOff({ waiting_since }: Envelope, least: number, most: number): number {
+    const now = this.#options.clock.now();
+    return Math.min(most, Math.max(least, now - (waiting_since ?? now)));
   }
 
   /**
    * No such name in this build: a rolling deploy must not lose the job. It comes back after as long as it has waited
-   * already (5 s at least, 10 min at most), and is buried after 7 days.
+   * already (5 s at least, 10 min at most).
+   * @returns `false` after 7 days: it is to be buried
    */
-  async unknownName(envelope: Envelope, delivery: Delivery): Promise<void> {
+  async unknownName(envelope: Envelope): Promise<boolean> {
     const now = this.#options.clock.now();
     const since = envelope.unknown_since ?? now;
-    if (now - since >= LIMITS.unknownNameMs) {
-      await this.bury(envelope, delivery, "unknown_job", noRun(envelope, now, `no worker has known "${envelope.name}" for 7 days`));
-      return;
-    }
-    const delayMs = Math.min(600_000, Math.max(5_000, now - since));
-    await this.#park({ ...envelope, unknown_since: since }, "unknown_name", delayMs);
+    if (now - since >= LIMITS.unknownNameMs) return false;
+    await this.#park({ ...envelope, unknown_since: since }, "unknown_name", Math.min(WAIT_MS.most, Math.max(WAIT_MS.unknownName, now - since)));
     this.#options.emit({ type: "job_parked", job: refOf(envelope), reason: "unknown_name" });
+    return true;
   }
 
-  async bury(envelope: Envelope, delivery: Delivery, reason: BurialReason, failure: FailedAttempt): Promise<void> {
-    await this.#options.buried.bury({
-      ...refOf(envelope),
-      reason,
-      buriedAt: this.#options.clock.now(),
-      error: failure.error,
-      history: withFailure(envelope, failure).history ?? [],
-      body: delivery.body.toString(),
-    });
+  async bury(envelope: Envelope, body: string, reason: BurialReason, failure: FailedAttempt): Promise<void> {
+    const grave = { ...refOf(envelope), reason, buriedAt: this.#options.clock.now(), error: failure.error };
+    const history = withFailure(envelope, failure).history ?? [];
+    try {
+      await this.#options.buried.bury({ ...grave, history, body });
+    } catch (error) {
+      // Errors that quote errors may outgrow an item, and what can't be buried would run again for ever.
+      if (!(error instanceof RogerError) || error.code !== "store_refused") throw error;
+      const { history: _, ...rest } = envelope;
+      await this.#options.buried.bury({ ...grave, history: history.slice(-1), body: encodeEnvelope(rest) });
+    }
     this.#options.emit({ type: "job_buried", job: refOf(envelope), reason, message: failure.error.message });
   }
 
@@ -113,16 +153,11 @@ export class Recorder {
     this.#options.emit({ type: "job_buried", job: { id, name: "", partition, queue, attempt: 1 }, reason: "invalid_envelope", message: problem });
   }
 
-  async #park(envelope: Envelope, reason: ParkedReason, delayMs: number): Promise<void> {
+  async #park(envelope: Envelope, reason: ParkedReason, delayMs: number, run?: string): Promise<void> {
     const now = this.#options.clock.now();
-    // `false` says that a later attempt is parked: this copy is stale, and its outcome is recorded by that one.
-    await this.#options.parked.park({
-      ...refOf(envelope),
-      reason,
-      due: now + delayMs,
-      since: now,
-      body: encodeEnvelope(envelope),
-    });
+    // No `rev` says that a later attempt is parked: this copy is stale, and its outcome is recorded by that one.
+    const job = { ...refOf(envelope), reason, due: now + delayMs, since: now, body: encodeEnvelope(envelope) };
+    await this.#options.parked.park(job, run);
   }
 }
 
@@ -132,17 +167,11 @@ export function refOf({ id, name, partition, queue, attempt }: Envelope): JobRef
 
 /** A failure of a job that no handler was started for. */
 export function noRun(envelope: Envelope, now: number, message: string): FailedAttempt {
-  return { attempt: envelope.attempt, started_at: now, failed_at: now, task: "", error: { name: "NotRun", message } };
+  return { attempt: attemptOf(envelope), started_at: now, failed_at: now, task: "", error: { name: "NotRun", message } };
 }
 
 /** Cut after decoding: a byte that is no UTF-8 becomes three. */
 function readable(body: Buffer): string {
   const text = body.subarray(0, LIMITS.envelopeBytes).toString();
   return Buffer.from(text).subarray(0, LIMITS.envelopeBytes).toString();
-}
-
-/** The envelope of a job whose name this build knows. */
-function known(envelope: Envelope): Envelope {
-  const { unknown_since: _, ...rest } = envelope;
-  return rest;
 }

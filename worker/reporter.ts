@@ -5,6 +5,7 @@ import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
 import { forEachWithin } from "../core/contract/window.ts";
 import type { QueueAdmin } from "../core/job/broker.ts";
+import { attemptOf } from "../core/job/envelope.ts";
 import type { QueueReport, RunningJob, TaskReport, TaskStore } from "../core/partition/task-store.ts";
 import type { Emit } from "./events.ts";
 import type { PartitionWatch } from "./partition-watch.ts";
@@ -59,7 +60,7 @@ export class Reporter implements Service {
   }
 
   async #report(): Promise<TaskReport> {
-    const { boot, pool, slots, arn, watch, workforce, turns, clock } = this.#options;
+    const { boot, pool, slots, arn, watch, workforce, turns, clock, roster, brokerConnected } = this.#options;
     // Taken first, and told once every queue has followed: whoever reads the counters may rely on what they say.
     const shards = [...watch.applied];
     await workforce.rested();
@@ -76,32 +77,46 @@ export class Reporter implements Service {
       memoryBytes: process.memoryUsage.rss(),
       shards,
       queues: this.#queues(depths).slice(0, LISTED_QUEUES),
+      counted: brokerConnected() || roster.othersConnected(pool),
       running: running.slice(0, LISTED_JOBS),
       runningLeftOut: Math.max(0, running.length - LISTED_JOBS),
     };
   }
 
-  /** Broker queue -> messages ready, for the queues of this pool that fall to this task to count. */
-  async #depths(): Promise<Map<string, number>> {
-    const { watch, pool, roster, admin, brokerConnected } = this.#options;
-    const mine: string[] = [];
+  /** Broker queue -> messages ready or "unknown", for the queues of this pool that fall to this task to count. Empty ones are left out. */
+  async #depths(): Promise<Map<string, number | "unknown">> {
+    const { admin, brokerConnected, clock, timings, emit } = this.#options;
+    const depths = new Map<string, number | "unknown">();
+    // Peers with RabbitMQ count what fell to us, as soon as they have heard that we have lost it.
+    if (!brokerConnected()) return depths;
+    const end = clock.monotonic() + timings.report;
+    let failure: unknown;
+    await forEachWithin(DEPTH_WIDTH, this.#mine(), async (name) => {
+      try {
+        // A queue without a majority answers at its deadline only: the report must not wait for hundreds of them.
+        const ready = clock.monotonic() > end ? "unknown" : await admin.depth(name);
+        if (ready !== undefined && ready !== 0) depths.set(name, ready);
+      } catch (error) {
+        failure ??= error;
+        depths.set(name, "unknown");
+      }
+    });
+    if (failure !== undefined) emit({ type: "trouble", doing: "counting messages", error: failure });
+    return depths;
+  }
+
+  *#mine(): Generator<string> {
+    const { watch, pool, roster } = this.#options;
     for (const row of watch.all()) {
       if (row.status === "deleted") continue;
       for (const queue of Object.keys(row.pools[pool] ?? {})) {
         const name = brokerQueue(row.id, queue);
-        if (roster.owns(`count/${name}`, pool)) mine.push(name);
+        if (roster.owns(`count/${name}`, { pool, connected: true })) yield name;
       }
     }
-    const depths = new Map<string, number>();
-    if (!brokerConnected()) return depths;
-    await forEachWithin(DEPTH_WIDTH, mine, async (name) => {
-      const ready = await admin.depth(name);
-      if (ready !== undefined && ready > 0) depths.set(name, ready);
-    });
-    return depths;
   }
 
-  #queues(depths: ReadonlyMap<string, number>): QueueReport[] {
+  #queues(depths: ReadonlyMap<string, number | "unknown">): QueueReport[] {
     const { pool, workforce, watch } = this.#options;
     const reports = new Map<string, QueueReport>();
     for (const { partition, worker } of workforce.queues()) {
@@ -115,7 +130,8 @@ export class Reporter implements Service {
         const ready = depths.get(name);
         if (ready === undefined) continue;
         const share = workforce.partitions.get(row.id)?.queues.get(queue)?.share ?? 0;
-        reports.set(name, { partition: row.id, key: queueKey(pool, queue), share, running: 0, ...reports.get(name), ready });
+        const count = ready === "unknown" ? { uncounted: true as const } : { ready };
+        reports.set(name, { partition: row.id, key: queueKey(pool, queue), share, running: 0, ...reports.get(name), ...count });
       }
     }
     return [...reports.values()];
@@ -125,10 +141,20 @@ export class Reporter implements Service {
     const jobs: RunningJob[] = [];
     for (const { worker } of this.#options.workforce.queues()) {
       for (const run of worker.intake.running) {
-        const { envelope, startedAt, progressed } = run;
+        const { envelope, startedAt, progressed, stuckSince, token } = run;
         if (envelope === undefined) continue;
-        const { id, name, partition, queue, attempt } = envelope;
-        jobs.push({ id, name, partition, queue, attempt, startedAt, ...(progressed === undefined ? {} : { progress: progressed }) });
+        const { id, name, partition, queue } = envelope;
+        jobs.push({
+          id,
+          name,
+          partition,
+          queue,
+          attempt: attemptOf(envelope),
+          startedAt,
+          ...(progressed === undefined ? {} : { progress: progressed }),
+          ...(stuckSince === undefined ? {} : { stuckSince }),
+          ...(token === undefined ? {} : { token }),
+        });
       }
     }
     return jobs;

@@ -26,6 +26,15 @@ interface Watched {
 
 /** Leases of tasks that are dead for longer than this are forgotten; nothing of them is left by then. */
 const FORGET_AFTER_MS = 10 * 60_000;
+/** Owners remembered as long as the tasks stay the same: more duties than a task ever asks about, and a bound all the same. */
+const OWNERS_KEPT = 100_000;
+
+/** Among whom a duty is dealt out. By default among all living tasks. */
+export interface DutyHolders {
+  readonly pool?: string;
+  /** Only among tasks that have RabbitMQ: nobody owns the duty while none has. */
+  readonly connected?: true;
+}
 
 /**
  * The tasks there are, as this one sees them: who lives, who is dead, and whose things may be taken.
@@ -39,6 +48,9 @@ export class Roster implements Service {
   #watched = new Map<string, Watched>();
   #fingerprint = "";
   #live: readonly TaskLease[] = [];
+  /** Duty holders -> boot ids, and duty -> owner: both hold until the tasks change. A task asks for thousands of duties again and again. */
+  #candidates = new Map<string, readonly string[]>();
+  #owners = new Map<string, string | undefined>();
 
   constructor(options: RosterOptions) {
     this.#options = options;
@@ -54,15 +66,35 @@ export class Roster implements Service {
     return this.#live;
   }
 
-  /** Whether this task is the one among the living (of `pool`, or of all pools) that does `duty`. */
-  owns(duty: string, pool?: string): boolean {
-    const candidates = pool === undefined ? this.#live : this.#live.filter((task) => task.pool === pool);
-    return (
-      rendezvousOwner(
-        duty,
-        candidates.map(({ boot }) => boot),
-      ) === this.#options.boot
-    );
+  /** Changes whenever what tasks are dealt their work by has changed: who lives, their slots, whether they have room and RabbitMQ. */
+  get fingerprint(): string {
+    return this.#fingerprint;
+  }
+
+  /** Whether this task is the one among the living that does `duty`. */
+  owns(duty: string, holders: DutyHolders = {}): boolean {
+    const among = `${holders.pool ?? ""}/${holders.connected ?? ""}`;
+    const asked = `${among}/${duty}`;
+    if (!this.#owners.has(asked)) {
+      if (this.#owners.size >= OWNERS_KEPT) this.#owners.clear();
+      this.#owners.set(asked, rendezvousOwner(duty, this.#candidatesAmong(among, holders)));
+    }
+    return this.#owners.get(asked) === this.#options.boot;
+  }
+
+  /** Whether another living task of the pool has RabbitMQ, as far as this one has heard. */
+  othersConnected(pool: string): boolean {
+    return this.#live.some((task) => task.pool === pool && task.connected && task.boot !== this.#options.boot);
+  }
+
+  #candidatesAmong(among: string, { pool, connected }: DutyHolders): readonly string[] {
+    let boots = this.#candidates.get(among);
+    if (boots === undefined) {
+      const tasks = this.#live.filter((task) => (pool === undefined || task.pool === pool) && (connected === undefined || task.connected));
+      boots = tasks.map(({ boot }) => boot);
+      this.#candidates.set(among, boots);
+    }
+    return boots;
   }
 
   /** Dead tasks whose shares may be taken now. */
@@ -123,11 +155,13 @@ export class Roster implements Service {
   #publish(): void {
     this.#live = [...this.#watched.values()].map(({ lease }) => lease).filter(({ dead, draining }) => !dead && !draining);
     const fingerprint = this.#live
-      .map(({ boot, pool, slots }) => `${boot} ${pool} ${slots}`)
+      .map(({ boot, pool, slots, full, connected }) => `${boot} ${pool} ${slots} ${full} ${connected}`)
       .sort()
       .join("\n");
     if (fingerprint === this.#fingerprint) return;
     this.#fingerprint = fingerprint;
+    this.#candidates.clear();
+    this.#owners.clear();
     this.#options.onChange();
   }
 }

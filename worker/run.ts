@@ -1,19 +1,18 @@
-import { RogerError } from "../core/contract/errors.ts";
+import { type AbortCode, RunAborted } from "../core/job/abort.ts";
 import type { Delivery } from "../core/job/broker.ts";
 import type { JobContext, JobInfo, JobLog } from "../core/job/context.ts";
-import type { Envelope } from "../core/job/envelope.ts";
+import { attemptOf, type Envelope } from "../core/job/envelope.ts";
 
-export type AbortCode = "shutdown" | "partition_stopped" | "connection_lost" | "lease_lost";
-
-/** The reason of a run's `signal`: why the job must end now. The job goes back to its queue, no attempt is charged. */
-export class RunAborted extends RogerError {
-  declare readonly code: AbortCode;
-
-  constructor(code: AbortCode) {
-    super(code, `aborted: ${code.replace("_", " ")}`);
-    this.name = "RunAborted";
-  }
+export interface RunOptions {
+  readonly delivery: Delivery;
+  /** When the delivery came, on the monotonic clock: RabbitMQ counts from then. */
+  readonly receivedAt: number;
+  /** Epoch ms. */
+  readonly startedAt: number;
+  makeLog(run: Run): JobLog;
 }
+
+let count = 0;
 
 /**
  * One start of an attempt in this process, from its delivery until its handler has settled and its outcome is recorded.
@@ -23,19 +22,33 @@ export class RunAborted extends RogerError {
  */
 export class Run implements JobContext {
   readonly delivery: Delivery;
+  readonly receivedAt: number;
   readonly startedAt: number;
+  /** Unique in this process; with the task's boot id, unique for ever. */
+  readonly number: number;
   /** Fraction done, as the handler last said. */
   progressed: number | undefined;
+  /** The fencing token of its execution key. */
+  token: number | undefined;
+  /** Epoch ms; since when it ignores that it was aborted. */
+  stuckSince: number | undefined;
+  /** Its handler runs: neither before, while it is decided whether it may, nor after, while its outcome is recorded. */
+  performing = false;
+  /** Its move from its message to a parked item, while that is under way: its outcome waits. Never rejects. */
+  moving: Promise<void> | undefined;
   readonly #makeLog: (run: Run) => JobLog;
   #envelope: Envelope | undefined;
   #controller: AbortController | undefined;
   #aborted: RunAborted | undefined;
   #log: JobLog | undefined;
 
-  constructor(delivery: Delivery, startedAt: number, makeLog: (run: Run) => JobLog) {
+  constructor({ delivery, receivedAt, startedAt, makeLog }: RunOptions) {
     this.delivery = delivery;
+    this.receivedAt = receivedAt;
     this.startedAt = startedAt;
     this.#makeLog = makeLog;
+    count += 1;
+    this.number = count;
   }
 
   /** Known once the delivery is decoded. */
@@ -47,8 +60,8 @@ export class Run implements JobContext {
     this.#envelope = envelope;
   }
 
-  get aborted(): RunAborted | undefined {
-    return this.#aborted;
+  get aborted(): AbortCode | undefined {
+    return this.#aborted?.code;
   }
 
   /** The first reason stands. */
@@ -72,7 +85,7 @@ export class Run implements JobContext {
   }
 
   get attempt(): number {
-    return this.#known().attempt;
+    return attemptOf(this.#known());
   }
 
   get log(): JobLog {

@@ -4,25 +4,25 @@ import { checkTimings, type Timings } from "../core/contract/limits.ts";
 import { type Service, startAll, stopAll } from "../core/contract/service.ts";
 import { Window } from "../core/contract/window.ts";
 import type { Broker } from "../core/job/broker.ts";
-import type { BuriedStore } from "../core/job/buried.ts";
 import type { JobLog } from "../core/job/context.ts";
-import type { ParkedStore } from "../core/job/parked.ts";
+import type { Hooks } from "../core/job/hooks.ts";
 import type { Registry } from "../core/job/registry.ts";
-import type { Partition } from "../core/partition/partition.ts";
 import type { PartitionStore } from "../core/partition/partition-store.ts";
-import { targetShares } from "../core/partition/shares.ts";
-import type { TaskLease, TaskStore } from "../core/partition/task-store.ts";
+import type { TaskStore } from "../core/partition/task-store.ts";
+import { Courier } from "./courier.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { Emit } from "./events.ts";
 import { Evictor } from "./evictor.ts";
 import { Health } from "./health.ts";
-import { JobRunner } from "./job-runner.ts";
 import { Lease } from "./lease.ts";
 import { PartitionWatch } from "./partition-watch.ts";
+import { PatientPublisher } from "./patient-publisher.ts";
+import type { Threads } from "./perform.ts";
+import { type JobStores, Pipeline } from "./pipeline.ts";
+import { Placement } from "./placement.ts";
 import { Protection } from "./protection.ts";
 import { Pump } from "./pump.ts";
 import type { WorkBench } from "./queue-worker.ts";
-import { Recorder } from "./record.ts";
 import { Reporter } from "./reporter.ts";
 import { Roster } from "./roster.ts";
 import type { Run } from "./run.ts";
@@ -41,12 +41,9 @@ export interface WorkerOptions {
   /** Jobs that run at once in this task. */
   readonly slots: number;
   readonly registry: Registry;
-  readonly store: {
-    readonly partitions: PartitionStore;
-    readonly tasks: TaskStore;
-    readonly parked: ParkedStore;
-    readonly buried: BuriedStore;
-  };
+  readonly hooks: readonly Hooks[];
+  readonly threads: Threads & Service;
+  readonly store: JobStores & { readonly partitions: PartitionStore; readonly tasks: TaskStore };
   readonly broker: Broker;
   readonly watchdog: Watchdog;
   readonly clock: Clock;
@@ -72,9 +69,13 @@ export class Worker implements Service {
   readonly #roster: Roster;
   readonly #watch: PartitionWatch;
   readonly #turns: Turns;
+  readonly #pipeline: Pipeline;
+  readonly #placement: Placement;
   readonly #workforce: Workforce;
+  readonly #shedding: Shedding;
   readonly #evictor: Evictor;
   readonly #health: Health;
+  readonly #pump: Pump;
   /** Brings work in: the first to stop. */
   readonly #feeders: readonly Service[];
   /** Keeps the task informed and visible while work ends. */
@@ -86,7 +87,7 @@ export class Worker implements Service {
   constructor(options: WorkerOptions) {
     this.#options = options;
     checkTimings(options.timings);
-    const { boot, pool, slots, store, broker, clock, timings, emit, ecs } = options;
+    const { boot, slots, store, broker, clock, timings, emit, ecs } = options;
     this.#turns = new Turns({ slots, clock, mayStart: () => this.#lease.mayStart });
     this.#lease = this.#makeLease();
     this.#roster = new Roster({ boot, tasks: store.tasks, clock, timings, emit, onChange: () => this.#workforce.reconcileAll() });
@@ -95,13 +96,27 @@ export class Worker implements Service {
       clock,
       timings,
       emit,
-      onChange: (id, row) => this.#workforce.rowChanged(id, row),
+      onChange: (id, row) => {
+        this.#pipeline.cancelWatch.rowChanged(id, row);
+        this.#workforce.rowChanged(id, row);
+      },
       onShardRead: (_, rows) => {
         this.#evictor.inspect(rows).catch((error: unknown) => emit({ type: "trouble", doing: "taking over from dead tasks", error }));
       },
     });
-    const recorder = new Recorder({ parked: store.parked, buried: store.buried, clock, emit });
-    this.#workforce = new Workforce(this.#makeBench(recorder), this.#turns);
+    this.#pipeline = new Pipeline({
+      ...options,
+      tasks: this.#roster,
+      row: (partition) => this.#watch.get(partition),
+      running: (partition) => this.#workforce.running(partition),
+      pause: (ms) => wait(ms),
+      giveBackOlderThan: (ms) => this.#workforce.giveBackOlderThan(ms),
+      onDue: (job) => this.#pump.hurry(job),
+    });
+    this.#placement = this.#makePlacement();
+    this.#workforce = new Workforce(this.#makeBench(), this.#turns);
+    this.#shedding = this.#makeShedding();
+    const { recorder, keyring, hooks } = this.#pipeline;
     const { watch, roster, workforce, turns } = { watch: this.#watch, roster: this.#roster, workforce: this.#workforce, turns: this.#turns };
     this.#evictor = new Evictor({ roster, watch, partitions: store.partitions, emit, pauseMs: timings.takeover });
     this.#health = new Health(options.healthPort, () => ({
@@ -113,33 +128,17 @@ export class Worker implements Service {
       slots,
     }));
     const mayPump = (): boolean => broker.connected && this.#lease.mayStart && !this.#lease.draining;
-    const { publisher, admin } = broker;
-    this.#feeders = [
-      new Pump({ parked: store.parked, publisher, admin, watch, roster, clock, timings, emit, mayPump }),
-      new DeadLetters({ recorder, clock, emit, openChannel: (name) => broker.partition(name) }),
-    ];
-    const brokerConnected = (): boolean => broker.connected;
+    const { admin } = broker;
+    const publisher = new PatientPublisher({ publisher: broker.publisher, clock, connected: () => broker.connected });
+    const courier = new Courier({ ...store, keyring, hooks, publisher, admin, rows: watch, clock, timings, emit });
+    this.#pump = new Pump({ parked: store.parked, courier, roster, clock, timings, emit, mayPump });
+    this.#feeders = [this.#pump, new DeadLetters({ recorder, keyring, clock, emit, openChannel: (name) => broker.partition(name) })];
     this.#attendants = [
       this.#roster,
       this.#watch,
       this.#evictor,
-      new Shedding({ turns, workforce, emit, afterMs: timings.shed, servedElsewhere: (partition, queue) => this.#servedElsewhere(partition, queue) }),
-      new Reporter({
-        boot,
-        pool,
-        slots,
-        arn: ecs.arn,
-        tasks: store.tasks,
-        admin,
-        watch,
-        roster,
-        workforce,
-        turns,
-        clock,
-        timings,
-        emit,
-        brokerConnected,
-      }),
+      this.#shedding,
+      this.#makeReporter(),
       new Protection({ agentUri: ecs.agentUri, workforce, clock, emit, longerThanMs: timings.drain }),
       this.#health,
     ];
@@ -153,7 +152,7 @@ export class Worker implements Service {
 
   async #start(): Promise<void> {
     const { boot, pool, slots, broker, emit } = this.#options;
-    await startAll([broker, this.#lease, ...this.#attendants, ...this.#feeders]);
+    await startAll([broker, this.#lease, this.#pipeline, ...this.#attendants, ...this.#feeders]);
     emit({ type: "ready", boot, pool, slots, healthPort: this.#health.port });
   }
 
@@ -165,7 +164,8 @@ export class Worker implements Service {
   }
 
   async #stop(): Promise<void> {
-    const { emit, timings, broker } = this.#options;
+    const { emit, timings, broker, clock } = this.#options;
+    const askedAt = clock.monotonic();
     // A start that failed has unwound itself; there is nothing left to stop.
     const started = await this.#starting?.then(
       () => true,
@@ -176,15 +176,16 @@ export class Worker implements Service {
     this.#lease.drain();
     this.#workforce.reconcileAll();
     await stopAll(this.#feeders);
-    await this.#idleWithin(timings.drain, this.#hurry.signal);
+    // ECS counts from its SIGTERM, whatever the steps before took.
+    await this.#idleWithin(Math.max(0, timings.drain - (clock.monotonic() - askedAt)), this.#hurry.signal);
     this.#workforce.abortAll("shutdown");
     await this.#idleWithin(timings.settle);
     await this.#workforce.rested();
-    const { holdsNothing } = this.#workforce;
+    const sharesGone = this.#workforce.holdsNothing;
     await this.#workforce.close();
-    await stopAll(this.#attendants);
+    await stopAll([this.#pipeline, ...this.#attendants]);
     await broker.stop();
-    await this.#lease.end(holdsNothing);
+    await this.#lease.end(sharesGone && this.#pipeline.owesNothing);
     emit({ type: "drained" });
   }
 
@@ -208,45 +209,69 @@ export class Worker implements Service {
       watchdog,
       emit,
       free: () => this.#turns.free,
+      full: () => this.#shedding.full,
+      connected: () => this.#options.broker.connected,
       onRenewed: () => this.#turns.go(),
       onAbort: () => this.#workforce.abortAll("lease_lost"),
       onDead,
     });
   }
 
-  #makeBench(recorder: Recorder): WorkBench {
-    const { boot, pool, registry, store, broker, clock, emit, makeLog } = this.#options;
+  #makeReporter(): Reporter {
+    const { store, broker, ecs } = this.#options;
+    return new Reporter({
+      ...this.#options,
+      arn: ecs.arn,
+      tasks: store.tasks,
+      admin: broker.admin,
+      watch: this.#watch,
+      roster: this.#roster,
+      workforce: this.#workforce,
+      turns: this.#turns,
+      brokerConnected: () => broker.connected,
+    });
+  }
+
+  #makeShedding(): Shedding {
+    const { store, broker, clock, timings, emit } = this.#options;
+    return new Shedding({
+      turns: this.#turns,
+      workforce: this.#workforce,
+      partitions: store.partitions,
+      clock,
+      emit,
+      afterMs: timings.shed,
+      announceMs: timings.beat,
+      connected: () => broker.connected,
+    });
+  }
+
+  #makePlacement(): Placement {
+    const { boot, pool, broker } = this.#options;
+    return new Placement({
+      boot,
+      pool,
+      roster: this.#roster,
+      isFull: () => this.#shedding.full || !broker.connected,
+      isDraining: () => this.#lease.draining,
+    });
+  }
+
+  #makeBench(): WorkBench {
+    const { boot, pool, store, broker, clock, emit, makeLog } = this.#options;
     return {
       boot,
       pool,
       watch: this.#watch,
       partitions: store.partitions,
       moves: new Window(MOVES_AT_ONCE),
-      runner: new JobRunner({ boot, registry, recorder, clock, emit }),
+      runner: this.#pipeline.runner,
       clock,
       emit,
       makeLog,
       openChannel: (partition) => broker.partition(partition),
-      target: (row, queue) => this.#target(row, queue),
+      placement: this.#placement,
+      takeBackMs: 2 * this.#options.timings.reread,
     };
-  }
-
-  #target(row: Partition | undefined, queue: string): number {
-    if (row === undefined || this.#lease.draining) return 0;
-    return targetShares(row, this.#options.pool, queue, this.#peers()).get(this.#options.boot) ?? 0;
-  }
-
-  /** Whether another task that has room is meant to hold a part of the queue: then it loses nothing when we let it go. */
-  #servedElsewhere(partition: string, queue: string): boolean {
-    const row = this.#watch.get(partition);
-    if (row === undefined) return false;
-    const peers = this.#peers();
-    const targets = targetShares(row, this.#options.pool, queue, peers);
-    return peers.some(({ boot, free }) => boot !== this.#options.boot && free > 0 && targets.has(boot));
-  }
-
-  /** The living tasks of this pool, this one among them. */
-  #peers(): TaskLease[] {
-    return this.#roster.live.filter(({ pool }) => pool === this.#options.pool);
   }
 }

@@ -1,9 +1,17 @@
 import { forEachWithin } from "../core/contract/window.ts";
+import type { AbortCode } from "../core/job/abort.ts";
 import type { Partition } from "../core/partition/partition.ts";
 import { PartitionWorker } from "./partition-worker.ts";
 import type { QueueWorker, WorkBench } from "./queue-worker.ts";
-import type { AbortCode } from "./run.ts";
+
+import type { Run } from "./run.ts";
 import type { Turns } from "./turns.ts";
+
+/** A queue that was let go, and whose jobs wait for another task. */
+export interface LetGo {
+  readonly partition: string;
+  readonly worker: Pick<QueueWorker, "rested">;
+}
 
 /** All partitions that this task works on. */
 export class Workforce {
@@ -24,6 +32,18 @@ export class Workforce {
     for (const { id, queues } of this.#partitions.values()) {
       for (const worker of queues.values()) yield { partition: id, worker };
     }
+  }
+
+  /** The runs under way, of one partition or of all. */
+  *running(partition?: string): Generator<Run> {
+    const partitions = partition === undefined ? this.#partitions.values() : [this.#partitions.get(partition)];
+    for (const worked of partitions) {
+      for (const { intake } of worked?.queues.values() ?? []) yield* intake.running;
+    }
+  }
+
+  giveBackOlderThan(ms: number): void {
+    for (const { worker } of this.queues()) worker.intake.giveBackOlderThan(ms);
   }
 
   /** A row is new or changed, or gone. */
@@ -48,14 +68,17 @@ export class Workforce {
   }
 
   /**
-   * Slots have been full for a while: a queue that runs nothing here is let go, if a task with room serves it. Every other
-   * queue stays, or comes back, and takes its turn.
+   * This task is full: lets go the queues that run nothing here and do better elsewhere.
+   * @param forAll see `QueueWorker.shed`
+   * @returns those of which whoever has room should learn
    */
-  shedIdleQueues(servedElsewhere: (partition: string, queue: string) => boolean): void {
+  shedIdleQueues(forAll: boolean): LetGo[] {
+    const letGo: LetGo[] = [];
     for (const { partition, worker } of this.queues()) {
-      if (servedElsewhere(partition, worker.queue)) worker.shed();
-      else worker.unshed();
+      const row = this.#bench.watch.get(partition);
+      if (row !== undefined && worker.shed(row, forAll)) letGo.push({ partition, worker });
     }
+    return letGo;
   }
 
   unshed(): void {

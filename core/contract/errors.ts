@@ -15,11 +15,14 @@ export class RogerError extends Error {
 /** Input that a caller can mend. `field` is the path of the offending value as the caller wrote it: `queues.default`. */
 export class InvalidInput extends RogerError {
   readonly field: string;
+  /** What is wrong with it: the message without the field, for callers that know the field by another name. */
+  readonly problem: string;
 
-  constructor(field: string, message: string) {
-    super("invalid_request", `${field}: ${message}`);
+  constructor(field: string, problem: string) {
+    super("invalid_request", `${field}: ${problem}`);
     this.name = "InvalidInput";
     this.field = field;
+    this.problem = problem;
   }
 }
 
@@ -31,15 +34,31 @@ export class BrokerUnavailable extends RogerError {
   }
 }
 
-/** What a thrown value says, however odd the value: handlers may throw anything. */
-export function describeError(thrown: unknown): { name: string; message: string; stack?: string } {
-  if (thrown instanceof Error) {
-    return { name: thrown.name, message: thrown.message, ...(thrown.stack === undefined ? {} : { stack: thrown.stack }) };
+/** No confirm came before the deadline. */
+export class PublishLate extends BrokerUnavailable {
+  /** Whether the message had left: then RabbitMQ may have it. */
+  readonly sent: boolean;
+
+  constructor(message: string, sent: boolean) {
+    super(message);
+    this.name = "PublishLate";
+    this.sent = sent;
   }
-  return { name: "NonError", message: typeof thrown === "string" ? thrown : safeString(thrown) };
+}
+
+/** What a thrown value says, in texts, however odd the value: handlers may throw anything. Never throws itself. */
+export function describeError(thrown: unknown): { name: string; message: string; stack?: string } {
+  try {
+    if (!(thrown instanceof Error)) return { name: "NonError", message: safeString(thrown) };
+    const { name, message, stack } = thrown;
+    return { name: safeString(name), message: safeString(message), ...(stack === undefined ? {} : { stack: safeString(stack) }) };
+  } catch {
+    return { name: "Error", message: "an error whose own text can't be read" };
+  }
 }
 
 function safeString(value: unknown): string {
+  if (typeof value === "string") return value;
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {

@@ -5,6 +5,8 @@
 export const LIMITS = {
   /** A whole envelope, encoded. RabbitMQ 4 takes 16 MiB; a DynamoDB item 400 KB: a parked job must fit one. */
   envelopeBytes: 256 * 1024,
+  /** A message's body as a worker takes it: an envelope, and the history of attempts that it may have gathered. */
+  messageBodyBytes: 384 * 1024,
   /** DynamoDB's own bound on an item. */
   itemBytes: 400 * 1024,
   /** Jobs in one `POST …/jobs`. */
@@ -35,6 +37,20 @@ export const LIMITS = {
   channelsPerConnection: 1_500,
   /** Buried jobs keep for this long after they were buried: 90 days. */
   buriedKeepMs: 90 * 24 * 3600 * 1000,
+  /** A queue key that is done is remembered for so long: late copies of its job are dropped. */
+  doneKeyMs: 3600 * 1000,
+  /** A freed execution key is kept for the oldest waiter for so long. */
+  reservationMs: 30 * 1000,
+  /** Bytes of a queue or execution key. */
+  keyBytes: 512,
+  /** The longest `maxExecutionTime`: a day. */
+  maxExecutionMs: 24 * 3600 * 1000,
+  /** Cancel markers of one partition at once; each is forgotten after `cancelKeepMs`. */
+  cancelMarkers: 10_000,
+  /** 7 days. */
+  cancelKeepMs: 7 * 24 * 3600 * 1000,
+  /** A job that was started more often than this without an orderly end is buried as poison. */
+  poisonStarts: 5,
   /** A name that no worker knows is buried after this long: 7 days. */
   unknownNameMs: 7 * 24 * 3600 * 1000,
 } as const;
@@ -74,6 +90,16 @@ export interface Timings {
   readonly drain: number;
   /** What aborted jobs get to settle in before the process ends. @default 10_000 */
   readonly settle: number;
+  /** A job this old moves from its message to a parked item; a delivery that has waited this long goes back. @default 600_000 */
+  readonly long: number;
+  /** … which it then keeps from falling due by pushing `due` forward this often. @default 20_000 */
+  readonly longBeat: number;
+  /** … to this far ahead. @default 60_000 */
+  readonly longLease: number;
+  /** A handler that has not settled this long after its abort is reported as stuck, or its thread is killed. @default 5_000 */
+  readonly grace: number;
+  /** A hook is waited for no longer than this. @default 10_000 */
+  readonly hook: number;
 }
 
 export const DEFAULT_TIMINGS: Timings = {
@@ -92,6 +118,11 @@ export const DEFAULT_TIMINGS: Timings = {
   shed: 1_000,
   drain: 90_000,
   settle: 10_000,
+  long: 600_000,
+  longBeat: 20_000,
+  longLease: 60_000,
+  grace: 5_000,
+  hook: 10_000,
 };
 
 /** ECS sends SIGKILL this long after SIGTERM; Fargate allows no more than 120 s. */
@@ -112,9 +143,11 @@ export function checkTimings(t: Timings): Timings {
     ["watchdog < dead: a task must be gone before it is declared dead", t.watchdog < t.dead],
     ["3 x beat < dead", 3 * t.beat < t.dead],
     ["takeover >= 1", t.takeover >= 1],
-    ["drain + settle < stop timeout", t.drain + t.settle < STOP_TIMEOUT_MS],
+    ["drain + settle + hook < stop timeout", t.drain + t.settle + t.hook < STOP_TIMEOUT_MS],
     ["publish deadline < pumpClaim: a claim outlives its publish", PUBLISH_DEADLINE_MS < t.pumpClaim],
     ["poll < reread", t.poll < t.reread],
+    ["2 x longBeat < longLease: one lost push must not start the job a second time", 2 * t.longBeat < t.longLease],
+    ["abort < longLease: a task that can't push has aborted its jobs by then", t.abort < t.longLease],
   ];
   for (const [relation, holds] of relations) {
     if (!holds) throw new Error(`timings: ${relation} (${JSON.stringify(t)})`);
@@ -124,8 +157,15 @@ export function checkTimings(t: Timings): Timings {
 
 checkTimings(DEFAULT_TIMINGS);
 
+/** RabbitMQ closes the channel of a message that is unacked for longer (`consumer_timeout`, its default; Amazon MQ has the same). */
+export const CONSUMER_TIMEOUT_MS = 30 * 60_000;
+if (2 * DEFAULT_TIMINGS.long >= CONSUMER_TIMEOUT_MS) throw new Error("limits: a message waits and runs for up to `long` each before it is let go");
+
 // A parked or buried item is the envelope plus at most 64 KiB of history and attributes.
 if (LIMITS.envelopeBytes + 64 * 1024 >= LIMITS.itemBytes) throw new Error("limits: an envelope must fit an item");
+if (LIMITS.messageBodyBytes < LIMITS.envelopeBytes + 64 * 1024 || LIMITS.messageBodyBytes >= LIMITS.itemBytes) {
+  throw new Error("limits: a message must hold an envelope with its history, and fit an item");
+}
 if (LIMITS.history * (LIMITS.stackBytes + LIMITS.messageBytes) > 64 * 1024) throw new Error("limits: a history must fit an item");
 if (LIMITS.bulkBytes < LIMITS.envelopeBytes) throw new Error("limits: a bulk request must hold one job");
 if (LIMITS.confirmWindow > 1_000) throw new Error("limits: a wider confirm window costs more than it gives");

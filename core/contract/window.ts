@@ -29,15 +29,25 @@ export class Window {
   }
 
   async run<Result>(call: () => Promise<Result>): Promise<Result> {
-    if (this.#busy < this.#width) this.#busy += 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await this.enter();
     try {
       return await call();
     } finally {
-      // The place goes straight to the next in line, so nobody who comes meanwhile can take it.
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#busy -= 1;
-      else next();
+      this.leave();
     }
+  }
+
+  /** Takes a place, to be given up by `leave`. @returns `undefined` when there is one at once, which costs no promise */
+  enter(): Promise<void> | undefined {
+    if (this.#busy >= this.#width) return new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#busy += 1;
+    return undefined;
+  }
+
+  leave(): void {
+    // The place goes straight to the next in line, so nobody who comes meanwhile can take it.
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#busy -= 1;
+    else next();
   }
 }

@@ -26,7 +26,8 @@ export type Published = "queued" | "unroutable";
 export interface JobPublisher {
   /**
    * Publishes with confirm and `mandatory`, persistent. Calls are pipelined: start many, await all.
-   * @throws BrokerUnavailable when no confirm came before the deadline; the message may or may not be queued
+   * @throws BrokerUnavailable when no confirm came before the deadline (`PublishLate`), or the channel was lost; the message
+   *   may or may not be queued
    */
   publish(job: OutgoingJob): Promise<Published>;
 }
@@ -89,4 +90,24 @@ export interface QueueAdmin {
   /** Shows the first messages and puts them back. Raises their delivery count. */
   peek(brokerQueue: string, limit: number): Promise<Buffer[] | undefined>;
   remove(brokerQueue: string): Promise<void>;
+}
+
+export interface TakeOptions {
+  /** Messages at most. */
+  readonly limit: number;
+  /** No other message is taken after so long. */
+  readonly withinMs: number;
+  /** Does what must be done before a message is gone. @returns whether it may go; else it stays in its queue */
+  settle(body: Buffer): Promise<boolean>;
+}
+
+/** Takes messages out of queues for good, each with a last look at it. */
+export interface MessageTaker {
+  /**
+   * Takes ready messages, oldest first, several at once; each is acked once it is settled. What was settled and not acked, for
+   * want of the broker, comes again.
+   * @returns how many are gone; `undefined` when there is no such queue
+   * @throws BrokerUnavailable; what `settle` threw
+   */
+  take(brokerQueue: string, options: TakeOptions): Promise<number | undefined>;
 }

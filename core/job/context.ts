@@ -1,10 +1,15 @@
 /** What a handler is given beside its args. */
 export interface JobContext {
-  /** Aborts when the run must end: shutdown, `stop`, a lost connection or lease. `signal.reason` is an Error that says why. */
+  /** Aborts when the run must end: cancelled, out of time, shutdown, `stop`, a lost connection or lease. `signal.reason` is a `RunAborted`. */
   readonly signal: AbortSignal;
   readonly job: JobInfo;
   /** 1 for the first try. */
   readonly attempt: number;
+  /**
+   * A fencing token, for a job with an execution key: it rises with every run under that key. What the job writes elsewhere can
+   * be made conditional on it, so that a run that was given up for dead changes nothing any more.
+   */
+  readonly token: number | undefined;
   /** Lines that carry the job's id, name, partition and attempt. */
   readonly log: JobLog;
   /** Tells operators how far the job is, from 0 to 1. Costs nothing; seen in `GET /partitions/{p}/jobs?state=running`. */

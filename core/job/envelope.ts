@@ -28,19 +28,57 @@ export interface Envelope {
   readonly args: Json;
   readonly partition: string;
   readonly queue: string;
-  /** 1 for the first try. */
+  /** At most one live job of the partition has it; see core/keys/queue-key.ts. */
+  readonly queue_key?: string;
+  /** At most one job of the partition with it runs at a time; see core/keys/execution-key.ts. */
+  readonly execution_key?: string;
+  /** 1 for the first try. It only ever rises: all that is written down about a job is ordered by it. */
   readonly attempt: number;
+  /** Attempts before a person retried the job from among the buried: the handler counts from there. @default 0 */
+  readonly attempts_before?: number;
   /** Epoch ms of the first enqueueing; a retry does not move it. */
   readonly enqueued_at: number;
   readonly traceparent?: string;
   /** Since when no worker knows the name, epoch ms; absent once one does. */
   readonly unknown_since?: number;
+  /** Since when it waits for an execution key, epoch ms; absent once it has it. */
+  readonly waiting_since?: number;
+  /** How often the messages of this attempt came back, before the one that carries this; see worker/suspects.ts. */
+  readonly returns?: number;
   /** Failed attempts so far, oldest first, at most the last 20. */
   readonly history?: readonly FailedAttempt[];
 }
 
+/** The envelope without what the attempt gathered on its way to its run: all that is over once it has run. */
+export function withoutWaits(envelope: Envelope): Envelope {
+  const { unknown_since: _, waiting_since: __, returns: ___, ...rest } = envelope;
+  return rest;
+}
+
+/** The attempt as people and handlers count it: 1 for the first try, and for the first after a person's retry. */
+export function attemptOf({ attempt, attempts_before = 0 }: Pick<Envelope, "attempt" | "attempts_before">): number {
+  return attempt - attempts_before;
+}
+
+/** What every version has: enough to keep the job until a worker comes that can read the rest. */
+function isAddressed({ id, name, partition, queue, attempt }: Record<string, unknown>): boolean {
+  const texts = [id, name, partition, queue];
+  return texts.every((text) => typeof text === "string") && Number.isSafeInteger(attempt);
+}
+
 /** Bytes that are no job, or not one of this version: the message is buried with this reason. */
 export class InvalidEnvelope extends InvalidInput {}
+
+/** A job of a newer build, met in a rolling deploy: it is parked, as one whose name is not known. */
+export class NewerEnvelope extends InvalidEnvelope {
+  /** Only what `isAddressed` asks for may be relied on. */
+  readonly envelope: Envelope;
+
+  constructor(envelope: Envelope) {
+    super("envelope.v", `version ${envelope.v} is newer than this build, which knows 1`);
+    this.envelope = envelope;
+  }
+}
 
 /**
  * @returns the message body, at most 256 KiB
@@ -48,8 +86,9 @@ export class InvalidEnvelope extends InvalidInput {}
  */
 export function encodeEnvelope(envelope: Envelope): string {
   const body = JSON.stringify(envelope);
-  // A retried job carries its history on top of what was accepted: only the first attempt is measured.
-  const asAccepted = envelope.attempt === 1 && envelope.history === undefined && envelope.unknown_since === undefined;
+  // What a job gathers on its way (a history, since when it waits) comes on top of what was accepted: only that is measured.
+  const { attempt, history, unknown_since, waiting_since, returns } = envelope;
+  const asAccepted = attempt === 1 && [history, unknown_since, waiting_since, returns].every((gathered) => gathered === undefined);
   if (asAccepted && Buffer.byteLength(body) > LIMITS.envelopeBytes) {
     throw new InvalidInput("args", `the job is ${Buffer.byteLength(body)} bytes with its envelope; the limit is ${LIMITS.envelopeBytes}`);
   }
@@ -58,6 +97,8 @@ export function encodeEnvelope(envelope: Envelope): string {
 
 /** @throws InvalidEnvelope naming the first field that is not as it must be */
 export function decodeEnvelope(body: Buffer | string): Envelope {
+  const bytes = Buffer.byteLength(body);
+  if (bytes > LIMITS.messageBodyBytes) throw new InvalidEnvelope("envelope", `${bytes} bytes; the limit is ${LIMITS.messageBodyBytes}`);
   let value: unknown;
   try {
     value = JSON.parse(typeof body === "string" ? body : body.toString());
@@ -66,6 +107,7 @@ export function decodeEnvelope(body: Buffer | string): Envelope {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new InvalidEnvelope("envelope", "not an object");
   const e = value as Record<string, unknown>;
+  if (Number.isSafeInteger(e.v) && (e.v as number) > 1 && isAddressed(e)) throw new NewerEnvelope(e as unknown as Envelope);
   if (e.v !== 1) throw new InvalidEnvelope("envelope.v", `version ${JSON.stringify(e.v)} is not known here, 1 is`);
   matches(e, "id", JOB_ID_PATTERN);
   matches(e, "name", JOB_NAME_PATTERN);
@@ -73,6 +115,15 @@ export function decodeEnvelope(body: Buffer | string): Envelope {
   matches(e, "queue", QUEUE_PATTERN);
   if (!Number.isSafeInteger(e.attempt) || (e.attempt as number) < 1) throw new InvalidEnvelope("envelope.attempt", "not a whole number from 1");
   if (!Number.isSafeInteger(e.enqueued_at)) throw new InvalidEnvelope("envelope.enqueued_at", "not epoch milliseconds");
+  for (const key of ["queue_key", "execution_key"]) {
+    if (e[key] !== undefined && (typeof e[key] !== "string" || e[key] === "")) throw new InvalidEnvelope(`envelope.${key}`, "not a text");
+  }
+  if (e.attempts_before !== undefined && !(Number.isSafeInteger(e.attempts_before) && (e.attempts_before as number) < (e.attempt as number))) {
+    throw new InvalidEnvelope("envelope.attempts_before", "not a whole number below the attempt");
+  }
+  if (e.returns !== undefined && !(Number.isSafeInteger(e.returns) && (e.returns as number) >= 0)) {
+    throw new InvalidEnvelope("envelope.returns", "not a whole number from 0");
+  }
   if (!("args" in e)) throw new InvalidEnvelope("envelope.args", "missing");
   if (e.history !== undefined && !Array.isArray(e.history)) throw new InvalidEnvelope("envelope.history", "not a list");
   return value as Envelope;

@@ -1,11 +1,12 @@
 import { describeError } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
-import type { Envelope, FailedAttempt } from "./envelope.ts";
+import { type AbortCode, RunAborted } from "./abort.ts";
+import { attemptOf, type Envelope, type FailedAttempt } from "./envelope.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { Discard, Snooze } from "./verdicts.ts";
 
 /** Why a job was buried. */
-export type BurialReason = "failed" | "discarded" | "invalid_args" | "invalid_envelope" | "unknown_job" | "undeliverable";
+export type BurialReason = "failed" | "discarded" | "invalid_args" | "invalid_envelope" | "unknown_job" | "undeliverable" | "poison";
 
 /** What becomes of a job after a run. One function per outcome records it (worker/record.ts); only then comes the ack. */
 export type Outcome =
@@ -13,10 +14,17 @@ export type Outcome =
   | { readonly kind: "retry"; readonly delayMs: number; readonly failure: FailedAttempt }
   | { readonly kind: "snooze"; readonly delayMs: number }
   | { readonly kind: "bury"; readonly reason: BurialReason; readonly failure: FailedAttempt }
+  | { readonly kind: "cancelled" }
   /** No such name in this build: parked until a worker knows it. */
   | { readonly kind: "unknown_name" }
-  /** A redelivery of what was recorded before: nothing is left to do but the ack. */
-  | { readonly kind: "recorded" }
+  /** Its execution key is busy: parked, and in line. */
+  | { readonly kind: "waits_for_key"; readonly heldByItself: boolean }
+  /** Another run of this very job may be alive: parked until it has ended. */
+  | { readonly kind: "waits_for_itself" }
+  /** Another suspect runs in this task: parked for a moment. */
+  | { readonly kind: "waits_as_suspect" }
+  /** A copy of what was recorded before, as that, or of a job that has ended or gone on: nothing is left to do but the ack. */
+  | { readonly kind: "recorded"; readonly as: "parked" | "buried" | "ended" | "gone_on" }
   /** Back to the queue, no attempt charged. */
   | { readonly kind: "hand_back" };
 
@@ -27,30 +35,44 @@ export interface RunEnd {
   readonly endedAt: number;
   readonly task: string;
   /** Present when the run was aborted from outside, before or after the handler settled. */
-  readonly aborted: boolean;
+  readonly aborted: AbortCode | undefined;
   readonly result: { readonly ok: true } | { readonly ok: false; readonly error: unknown };
 }
 
 /**
  * Decides, in one place and without any effect, what becomes of a job.
  *
- * | the handler | not aborted | aborted |
- * |---|---|---|
- * | returned | done | done: the work is finished, whatever was asked meanwhile |
- * | threw Discard | buried `discarded` | buried `discarded`: it will never succeed |
- * | threw Snooze | parked, same attempt | handed back |
- * | threw anything else | parked for the next attempt, or buried `failed` | handed back, no attempt charged |
+ * | the handler | not aborted | timed out | cancelled | aborted otherwise |
+ * |---|---|---|---|---|
+ * | returned | done | failed: an abort makes handlers return early | done: the work is finished | done |
+ * | threw Discard | buried `discarded` | buried `discarded` | cancelled | buried `discarded` |
+ * | threw Snooze | parked, same attempt | failed | cancelled | handed back |
+ * | threw anything else | failed | failed | cancelled | handed back, no attempt charged |
+ *
+ * Failed: parked for the next attempt, or buried `failed` when none is left.
  */
 export function decideOutcome(end: RunEnd, retry: RetryPolicy, random: () => number = Math.random): Outcome {
-  if (end.result.ok) return { kind: "done" };
-  const { error } = end.result;
+  const timedOut = end.aborted === "timed_out";
+  if (end.result.ok && !timedOut) return { kind: "done" };
+  if (end.aborted === "cancelled") return { kind: "cancelled" };
+  const thrown = end.result.ok ? undefined : end.result.error;
+  if (thrown instanceof Discard) return { kind: "bury", reason: "discarded", failure: failureOf(end, thrown) };
+  if (end.aborted !== undefined && !timedOut) return { kind: "hand_back" };
+  if (thrown instanceof Snooze && !timedOut) return { kind: "snooze", delayMs: Math.round(thrown.seconds * 1000) };
+  const error = timedOut ? new TimedOut(end.endedAt - end.startedAt, thrown) : thrown;
   const failure = failureOf(end, error);
-  if (error instanceof Discard) return { kind: "bury", reason: "discarded", failure };
-  if (end.aborted) return { kind: "hand_back" };
-  if (error instanceof Snooze) return { kind: "snooze", delayMs: Math.round(error.seconds * 1000) };
-  const delayMs = askPolicy(retry, end.envelope.attempt, error, random);
+  const delayMs = askPolicy(retry, attemptOf(end.envelope), error, random);
   if (delayMs === undefined) return { kind: "bury", reason: "failed", failure };
   return { kind: "retry", delayMs: Math.min(delayMs, LIMITS.delayMs), failure };
+}
+
+/** The failure of an attempt that ran for longer than the job's `maxExecutionTime`. A retry function gets it as the error. */
+export class TimedOut extends Error {
+  constructor(ranMs: number, cause: unknown) {
+    const how = cause === undefined || cause instanceof RunAborted ? "" : `, then threw ${describeError(cause).message}`;
+    super(`ran longer than its maxExecutionTime; settled after ${(ranMs / 1000).toFixed(1)} s${how}`, { cause });
+    this.name = "TimedOut";
+  }
 }
 
 /** A retry function that throws must not decide more than its own delay: the job waits for Roger's longest level. */
@@ -66,7 +88,7 @@ function askPolicy(retry: RetryPolicy, attempt: number, error: unknown, random: 
 export function failureOf(end: Omit<RunEnd, "result" | "aborted">, error: unknown): FailedAttempt {
   const { name, message, stack } = describeError(error);
   return {
-    attempt: end.envelope.attempt,
+    attempt: attemptOf(end.envelope),
     started_at: end.startedAt,
     failed_at: end.endedAt,
     task: end.task,

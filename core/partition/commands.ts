@@ -1,7 +1,7 @@
 import { InvalidInput, RogerError } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
-import { checkPartition, checkPool, checkQueue } from "../contract/names.ts";
-import { listedQueues, type Partition, type Pools, poolQueues, totalHeld } from "./partition.ts";
+import { checkPartition, checkPool, checkQueue, type QueueKey } from "../contract/names.ts";
+import { heldOf, listedQueues, type Partition, type Pools, poolQueues, totalHeld } from "./partition.ts";
 
 export type Command =
   | { readonly type: "start"; readonly pools: Pools }
@@ -63,12 +63,13 @@ function existing(id: string, before: Partition | undefined): Partition {
   return before;
 }
 
-const NEW = { status: "stopped", revision: 0, pools: {}, paused: [], held: {}, shares: {} } as const;
+const NEW = { status: "stopped", revision: 0, pools: {}, paused: [], held: {}, shares: {}, cancelSeq: 0 } as const;
 
 function start(id: string, before: Partition | undefined, pools: Pools): Partition {
   if (before?.status === "deleting") throw new CommandRefused("still_running", `partition ${id} is being deleted: try again once it is gone`);
   // A tombstone's revision is gone on from, so that what was read before the deletion can never be taken for new.
-  const partition = before === undefined || before.status === "deleted" ? { ...NEW, id, revision: before?.revision ?? 0 } : before;
+  const partition =
+    before === undefined || before.status === "deleted" ? { ...NEW, id, revision: before?.revision ?? 0, cancelSeq: before?.cancelSeq ?? 0 } : before;
   return partition.status === "running" ? configure(partition, pools) : next(partition, { status: "running", ...listed(partition, pools) });
 }
 
@@ -76,13 +77,23 @@ function configure(partition: Partition, pools: Pools): Partition {
   return samePools(partition.pools, pools) ? partition : next(partition, listed(partition, pools));
 }
 
-/** A new list of queues. Entries of `held` and `shares` appear with their queue and stay: tasks count in them. */
+/**
+ * A new list of queues. Entries of `held` and `shares` appear with their queue. They stay when it is dropped, since tasks
+ * count in them until its last job has ended, and go with a later list, so that a row in which queues come and go does not
+ * grow for ever: at most those of this list and of the one before, and those whose jobs still end.
+ *
+ * An entry goes only if the queue was unlisted before already and nothing of it is held. Then nobody moves it any more: a
+ * raise is conditional on the revision, and under this one no task wants any of an unlisted queue; to lower or to evict
+ * takes a share, and there is none. A raise under an older revision that is still on its way is refused by its condition.
+ */
 function listed(partition: Partition, pools: Pools): Pick<Partition, "pools" | "held" | "shares"> {
-  const keys = poolQueues({ pools }).map(({ key }) => key);
+  const known = new Set([...poolQueues({ pools }), ...poolQueues(partition)].map(({ key }) => key));
+  const counted = (Object.keys(partition.held) as QueueKey[]).filter((key) => heldOf(partition, key) > 0 || known.has(key));
+  const keys = [...new Set([...poolQueues({ pools }).map(({ key }) => key), ...counted])];
   return {
     pools,
-    held: { ...Object.fromEntries(keys.map((key) => [key, 0])), ...partition.held },
-    shares: { ...Object.fromEntries(keys.map((key) => [key, {}])), ...partition.shares },
+    held: Object.fromEntries(keys.map((key) => [key, heldOf(partition, key)])),
+    shares: Object.fromEntries(keys.map((key) => [key, partition.shares[key] ?? {}])),
   };
 }
 

@@ -35,6 +35,8 @@ export interface Partition {
   readonly held: { readonly [key: QueueKey]: number };
   /** `<pool>/<queue>` -> boot id -> how much that task holds. */
   readonly shares: { readonly [key: QueueKey]: { readonly [task: string]: number } };
+  /** Moves with every cancel marker of the partition (core/job/cancels.ts): tasks read the markers when it has moved. */
+  readonly cancelSeq: number;
 }
 
 /** Which group of rows a partition lives in. */

@@ -1,6 +1,6 @@
 import { describeError } from "../../core/contract/errors.ts";
 import { freePort } from "../free-port.ts";
-import { type Rabbit, READY_DEADLINE_MS } from "./rabbit.ts";
+import { advancedConfig, type Rabbit, type RabbitOptions, READY_DEADLINE_MS } from "./rabbit.ts";
 
 const IMAGE = "rabbitmq:4-management";
 const AMQP_PORT = 5672;
@@ -23,23 +23,24 @@ export async function whyNoDocker(): Promise<string | undefined> {
  * A RabbitMQ 4 in a container that ends with this process (Testcontainers' reaper sees to that).
  * @returns why not, when Docker doesn't answer or has no such image
  */
-export async function startContainer(tell: (line: string) => void): Promise<Rabbit | string> {
+export async function startContainer(tell: (line: string) => void, options: RabbitOptions = {}): Promise<Rabbit | string> {
   const closed = await whyNoDocker();
   if (closed !== undefined) return closed;
   tell(`starting RabbitMQ in a container (${IMAGE}; the first time downloads it)`);
   try {
-    return await runContainer();
+    return await runContainer(options);
   } catch (error) {
     return describeError(error).message;
   }
 }
 
-async function runContainer(): Promise<Rabbit> {
+async function runContainer(options: RabbitOptions): Promise<Rabbit> {
   const { GenericContainer, getContainerRuntimeClient, Wait } = await import("testcontainers");
   // A port that Docker chooses would be another one after a restart.
   const port = await freePort();
   const container = await new GenericContainer(IMAGE)
     .withExposedPorts({ container: AMQP_PORT, host: port })
+    .withCopyContentToContainer([{ content: advancedConfig(options), target: "/etc/rabbitmq/advanced.config" }])
     .withWaitStrategy(Wait.forLogMessage("Server startup complete"))
     .withStartupTimeout(READY_DEADLINE_MS)
     .start();

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../core/contract/clock.ts";
 import { freePort } from "../free-port.ts";
 import type { Installation } from "./find.ts";
-import { type Rabbit, READY_DEADLINE_MS } from "./rabbit.ts";
+import { advancedConfig, type Rabbit, type RabbitOptions, READY_DEADLINE_MS } from "./rabbit.ts";
 import { Supervisor } from "./supervisor.ts";
 
 const LOG_TAIL_LINES = 30;
@@ -22,10 +22,11 @@ interface Ports {
  * from /etc, any user. It lives no longer than this process, however that ends (supervise.sh says how).
  * @throws Error with the end of its log when it isn't ready in time
  */
-export async function startPrivateNode(installed: Installation, dataDir?: string): Promise<Rabbit> {
+export async function startPrivateNode(installed: Installation, options: RabbitOptions = {}): Promise<Rabbit> {
+  const { dataDir } = options;
   const ports = { amqp: await freePort(), epmd: await freePort(), distribution: await freePort() };
   const directory = dataDir === undefined ? await mkdtemp(join(tmpdir(), "roger-rabbit-")) : resolve(dataDir);
-  await writeConfiguration(directory, ports);
+  await writeConfiguration(directory, ports, options);
   const supervisor = Supervisor.start({
     directory,
     removeDirectory: dataDir === undefined,
@@ -53,7 +54,7 @@ export async function startPrivateNode(installed: Installation, dataDir?: string
   };
 }
 
-async function writeConfiguration(directory: string, ports: Ports): Promise<void> {
+async function writeConfiguration(directory: string, ports: Ports, options: RabbitOptions): Promise<void> {
   await mkdir(directory, { recursive: true });
   const settings = [
     `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
@@ -65,6 +66,7 @@ async function writeConfiguration(directory: string, ports: Ports): Promise<void
     "log.connection.level = error",
   ];
   await writeFile(join(directory, "rabbitmq.conf"), `${settings.join("\n")}\n`);
+  await writeFile(join(directory, "advanced.config"), advancedConfig(options));
   await writeFile(join(directory, "enabled_plugins"), "[].\n");
   await truncateLog(directory);
 }
@@ -80,6 +82,7 @@ function environment(directory: string, ports: Ports): Readonly<Record<string, s
     RABBITMQ_NODE_PORT: String(ports.amqp),
     RABBITMQ_DIST_PORT: String(ports.distribution),
     RABBITMQ_CONFIG_FILE: join(directory, "rabbitmq"),
+    RABBITMQ_ADVANCED_CONFIG_FILE: join(directory, "advanced.config"),
     RABBITMQ_CONF_ENV_FILE: "/dev/null",
     RABBITMQ_MNESIA_BASE: join(directory, "data"),
     RABBITMQ_LOG_BASE: join(directory, "log"),

@@ -15,14 +15,14 @@ export async function startRabbit(options: RabbitOptions = {}): Promise<Rabbit> 
   const tell = options.onProgress ?? (() => undefined);
 
   const installed = await findInstallation();
-  if (installed !== undefined) return startPrivateNode(installed, options.dataDir);
+  if (installed !== undefined) return startPrivateNode(installed, options);
 
-  const container = await startContainer(tell);
+  const container = await startContainer(tell, options);
   if (typeof container !== "string") return container;
 
   const unwilling = await installWithApt(tell);
   const fresh = unwilling === undefined ? await findInstallation() : undefined;
-  if (fresh !== undefined) return startPrivateNode(fresh, options.dataDir);
+  if (fresh !== undefined) return startPrivateNode(fresh, options);
 
   throw new Error(
     [

@@ -1,0 +1,76 @@
+import type { Clock } from "../core/contract/clock.ts";
+import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
+import type { BuriedStore } from "../core/job/buried.ts";
+import type { FailedAttempt } from "../core/job/envelope.ts";
+import { ownIdKey } from "../core/job/new-job.ts";
+import type { BurialReason } from "../core/job/outcome.ts";
+import type { ParkedReason, ParkedStore } from "../core/job/parked.ts";
+import type { QueueKeyItem, QueueKeyStore } from "../core/keys/queue-key-store.ts";
+import type { TaskStore } from "../core/partition/task-store.ts";
+
+/**
+ * Where a job is. Times are epoch ms. `unknown`: queued, running since a moment ago, done, or never enqueued; a plain job
+ * leaves no trace. Of a job with an id of the caller's own, `queued` and `done` are known until an hour after its end.
+ */
+export type JobPlace =
+  | { readonly state: "parked"; readonly reason: ParkedReason; readonly due: number; readonly since: number; readonly attempt: number }
+  | { readonly state: "queued" }
+  | { readonly state: "running"; readonly attempt: number; readonly task: string | undefined }
+  | { readonly state: "done" }
+  | { readonly state: "cancelled" }
+  | {
+      readonly state: "buried";
+      readonly reason: BurialReason;
+      readonly buriedAt: number;
+      readonly error: FailedAttempt["error"];
+      readonly attempt: number;
+    }
+  | { readonly state: "unknown" };
+
+export interface PlaceDeps {
+  readonly parked: Pick<ParkedStore, "get">;
+  readonly buried: Pick<BuriedStore, "get">;
+  readonly queueKeys: Pick<QueueKeyStore, "get">;
+  readonly tasks: Pick<TaskStore, "reports">;
+  readonly clock: Clock;
+}
+
+/** A report older than this says nothing of now. */
+const FRESH_MS = 4 * DEFAULT_TIMINGS.report;
+
+/** Two strong reads; for what is neither parked nor buried also what the tasks last told, and the key of the caller's own id. */
+export async function findJob({ parked, buried, queueKeys, tasks, clock }: PlaceDeps, partition: string, id: string): Promise<JobPlace> {
+  const [waiting, dead] = await Promise.all([parked.get({ partition, id }), buried.get(partition, id)]);
+  if (waiting?.reason === "long" && waiting.run !== undefined) {
+    return { state: "running", attempt: waiting.attempt, task: waiting.run.slice(0, waiting.run.lastIndexOf("/")) };
+  }
+  if (waiting?.reason === "cancelled") return { state: "cancelled" };
+  // A person's retry parks the job first and unburies it then: the later attempt is the one that counts.
+  if (dead !== undefined && (waiting === undefined || waiting.attempt <= dead.attempt)) {
+    const { reason, buriedAt, error, attempt } = dead;
+    return { state: "buried", reason, buriedAt, error, attempt };
+  }
+  if (waiting !== undefined) {
+    const { reason, due, since, attempt } = waiting;
+    return { state: "parked", reason, due, since, attempt };
+  }
+  const [reports, key] = await Promise.all([tasks.reports(), queueKeys.get({ partition, key: ownIdKey(id) })]);
+  const now = clock.now();
+  for (const report of reports) {
+    const run = now - report.at > FRESH_MS ? undefined : report.running.find((job) => job.id === id && job.partition === partition);
+    if (run !== undefined && key?.state !== "done") return { state: "running", attempt: run.attempt, task: report.boot };
+  }
+  return key === undefined ? { state: "unknown" } : placeOf(key);
+}
+
+function placeOf({ state, attempt, task }: QueueKeyItem): JobPlace {
+  switch (state) {
+    case "publishing":
+    case "queued":
+      return { state: "queued" };
+    case "running":
+      return { state: "running", attempt, task };
+    case "done":
+      return { state: "done" };
+  }
+}
