@@ -1,0 +1,11 @@
+export type { EnqueuedJob, ExpectedJob } from "./assert-enqueued.ts";
+export { CallScheduler, type WaitingCall } from "./call-scheduler.ts";
+export type { Hook, PortCall } from "./calls.ts";
+export { type VirtualClock, virtualClock } from "./clock.ts";
+export { MemoryBroker } from "./memory-broker.ts";
+export { MemoryRabbit } from "./memory-rabbit.ts";
+export { emptyState, type MemoryState, restore, snapshot } from "./memory-state.ts";
+export { type MemoryStore, type MemoryStoreOptions, memoryStore } from "./memory-store.ts";
+export type { SeenBuriedJob, SeenJob, SeenParkedJob } from "./seen-jobs.ts";
+export type { Outcomes } from "./tally.ts";
+export { TestRoger, type TestRogerOptions, testRoger } from "./test-roger.ts";
