@@ -16,6 +16,7 @@ export default defineConfig({
       // They kill brokers and processes, and mostly wait for leases to run out: side by side.
       project("faults", { globalSetup: BROKER }),
       project("sim"),
+      project("infra", { globalSetup: [...BROKER, "./test/global/sst.ts"] }),
       project("docker", { fileParallelism: false }),
     ],
   },

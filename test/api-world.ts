@@ -2,10 +2,11 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll } from "vitest";
 import { z } from "zod";
 import { systemClock } from "../core/contract/clock.ts";
-import type { QueueAdmin } from "../core/job/broker.ts";
+import type { MessageTaker, QueueAdmin, TakeOptions } from "../core/job/broker.ts";
+import type { BuriedJob } from "../core/job/buried.ts";
 import { defineJob } from "../core/job/define-job.ts";
 import { newJobId } from "../core/job/id.ts";
-import type { ParkedJob } from "../core/job/parked.ts";
+import type { NewParkedJob } from "../core/job/parked.ts";
 import { registryOf } from "../core/job/registry.ts";
 import type { TaskLease, TaskReport } from "../core/partition/task-store.ts";
 import { composeApp } from "../functions/app.ts";
@@ -19,6 +20,21 @@ export const TEST_JOBS = registryOf({
   greet: defineJob({ name: "greet", args: z.object({ who: z.string() }), perform: () => {} }),
   mail: defineJob({ name: "mail", args: z.object({ to: z.string() }), queue: "mail", perform: () => {} }),
   nothing: defineJob({ name: "nothing", args: z.object({}), perform: () => {} }),
+  invoice: defineJob({
+    name: "invoice",
+    args: z.object({ invoice: z.string(), customer: z.string().optional() }),
+    queueKey: ({ invoice }) => `invoice:${invoice}`,
+    executionKey: ({ customer }) => customer,
+    perform: () => {},
+  }),
+  exclusive: defineJob({ name: "exclusive", args: z.object({ key: z.string() }), executionKey: ({ key }) => key, perform: () => {} }),
+  secret: defineJob({ name: "secret", args: z.object({ word: z.string() }), executionKey: ({ word }) => word, redact: true, perform: () => {} }),
+  card: defineJob({
+    name: "card",
+    args: z.object({ number: z.string() }),
+    redact: (args) => ({ number: `…${(args as { number: string }).number.slice(-4)}` }),
+    perform: () => {},
+  }),
 });
 
 /** What the app logged, for tests that care. */
@@ -36,12 +52,22 @@ export function recordedLog(): RecordedLog {
 }
 
 /** Queues in memory, in RabbitMQ's place where a test is about something else. */
-export class QueuesInMemory implements QueueAdmin {
+export class QueuesInMemory implements QueueAdmin, MessageTaker {
   readonly bodies = new Map<string, Buffer[]>();
   ensure = async (name: string) => void (this.bodies.has(name) || this.bodies.set(name, []));
   depth = async (name: string) => this.bodies.get(name)?.length;
   peek = async (name: string, limit: number) => this.bodies.get(name)?.slice(0, limit);
   remove = async (name: string) => void this.bodies.delete(name);
+  take = async (name: string, { limit, settle }: TakeOptions) => {
+    const waiting = this.bodies.get(name);
+    if (waiting === undefined) return undefined;
+    const gone = await Promise.all(waiting.map((body, i) => i < limit && settle(body)));
+    this.bodies.set(
+      name,
+      waiting.filter((_, i) => !gone[i]),
+    );
+    return gone.filter(Boolean).length;
+  };
   purge = async (name: string) => {
     const waiting = this.bodies.get(name)?.length;
     if (waiting !== undefined) this.bodies.set(name, []);
@@ -103,7 +129,7 @@ export function freshPartition(): string {
 }
 
 export function lease(change: Partial<TaskLease> = {}): TaskLease {
-  return { boot: randomUUID(), pool: "default", slots: 10, beat: 1, draining: false, free: 10, dead: false, ...change };
+  return { boot: randomUUID(), pool: "default", slots: 10, beat: 1, draining: false, free: 10, full: false, connected: true, dead: false, ...change };
 }
 
 export function report(of: TaskLease, change: Partial<TaskReport> = {}): TaskReport {
@@ -123,7 +149,7 @@ export function report(of: TaskLease, change: Partial<TaskReport> = {}): TaskRep
   };
 }
 
-export function parkedJob(partition: string, change: Partial<ParkedJob> = {}): Omit<ParkedJob, "rev"> {
+export function parkedJob(partition: string, change: Partial<NewParkedJob> = {}): NewParkedJob {
   const id = change.id ?? newJobId();
   const body = JSON.stringify({ v: 1, id, name: "greet", args: { who: "you" }, partition, queue: "default", attempt: 1, enqueued_at: 1_000 });
   return {
@@ -135,6 +161,26 @@ export function parkedJob(partition: string, change: Partial<ParkedJob> = {}): O
     reason: "outbox",
     due: systemClock.now(),
     since: systemClock.now(),
+    body,
+    ...change,
+  };
+}
+
+export function buriedJob(partition: string, change: Partial<Omit<BuriedJob, "rev">> = {}): Omit<BuriedJob, "rev"> {
+  const id = change.id ?? newJobId();
+  const error = { name: "Error", message: "no" };
+  const history = [{ attempt: 1, started_at: 1_000, failed_at: 2_000, task: "t1", error }];
+  const { body } = parkedJob(partition, { id });
+  return {
+    partition,
+    id,
+    name: "greet",
+    queue: "default",
+    attempt: 1,
+    reason: "failed",
+    buriedAt: systemClock.now(),
+    error,
+    history,
     body,
     ...change,
   };

@@ -6,6 +6,9 @@ export class TcpProxy {
   private readonly target: URL;
   private readonly server: Server;
   private readonly pairs = new Set<readonly [Socket, Socket]>();
+  private readonly swallowed = new WeakSet<Socket>();
+  /** Connections ever accepted. */
+  accepted = 0;
   private stalled = false;
   private refusing = false;
 
@@ -50,11 +53,25 @@ export class TcpProxy {
     }
   }
 
+  /**
+   * Connections there are stay open, and not a byte passes any more, also after `flow`: a balancer has dropped them and
+   * told nobody. New ones work.
+   */
+  swallow(): void {
+    for (const [client, server] of this.pairs) {
+      client.unpipe(server).resume();
+      server.unpipe(client).resume();
+      this.swallowed.add(client);
+    }
+  }
+
   /** Ends `stall` and `refuse`. */
   flow(): void {
     this.stalled = false;
     this.refusing = false;
-    for (const pair of this.pairs) join(pair);
+    for (const pair of this.pairs) {
+      if (!this.swallowed.has(pair[0])) join(pair);
+    }
   }
 
   /** Cuts, and cuts every new connection at once. */
@@ -78,6 +95,7 @@ export class TcpProxy {
     const server = connect(Number(this.target.port || 5672), this.target.hostname);
     const pair = [client, server] as const;
     this.pairs.add(pair);
+    this.accepted += 1;
     for (const socket of pair) {
       socket.setNoDelay(true);
       socket.on("error", () => undefined); // cutting is what this is for

@@ -10,6 +10,7 @@ import { whyNoDocker } from "../local/rabbitmq/docker.ts";
 import type { Rabbit } from "../local/rabbitmq/rabbit.ts";
 import { run } from "../local/rabbitmq/run.ts";
 import { startRabbit } from "../local/rabbitmq/start.ts";
+import { installSst } from "./infra/graph/install.ts";
 
 /**
  * `npm test`: every check of this repository, one after the other, whatever the earlier ones found.
@@ -50,6 +51,7 @@ const STEPS: readonly Step[] = [
   { name: "integration", run: () => testsWithRabbit("integration") },
   { name: "faults", run: () => testsWithRabbit("faults") },
   { name: "sim", run: () => tests("sim") },
+  { name: "infra", run: testsOfInfra },
   { name: "docker", run: testsWithDocker },
 ];
 
@@ -114,6 +116,19 @@ async function testsWithRabbit(kind: string): Promise<Result> {
     print(describeError(error).message);
     return { ok: false, ...NOTHING, failed: 1, remark: "no RabbitMQ" };
   }
+}
+
+/** The infrastructure has types of its own: SST's globals, which are there once it is installed. */
+async function testsOfInfra(): Promise<Result> {
+  try {
+    await installSst();
+  } catch (error) {
+    print(describeError(error).message);
+    return { ok: false, ...NOTHING, failed: 1, remark: "SST could not be installed" };
+  }
+  const types = await tool("tsc", "-p", "tsconfig.infra.json");
+  const result = await testsWithRabbit("infra");
+  return { ...result, ok: types.ok && result.ok };
 }
 
 async function stopRabbit(): Promise<void> {

@@ -21,6 +21,8 @@ interface Case {
 
 const start = `/partitions/${p}/start`;
 const jobs = `/partitions/${p}/jobs`;
+const buried = `/partitions/${p}/buried`;
+const refused = { status: 400, code: "invalid_request" } as const;
 const job = (change: object) => ({ name: "greet", args: { who: "you" }, ...change });
 const deep = `{"name":"greet","args":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
 const many = Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`q${i}`, 1]));
@@ -82,7 +84,29 @@ const CASES: readonly Case[] = [
   { what: "an unknown name", path: jobs, body: job({ name: "gret" }), status: 400, code: "unknown_job", field: "name" },
   { what: "bad args", path: jobs, body: job({ args: { who: 5 } }), status: 400, code: "invalid_request", field: "args.who" },
   { what: "args that are a list", path: jobs, body: job({ args: [] }), status: 400, code: "invalid_request", field: "args" },
-  { what: "an id", path: jobs, body: job({ id: "mine" }), status: 400, code: "invalid_request", field: "id" },
+  { what: "an empty id", path: jobs, body: job({ id: "" }), status: 400, code: "invalid_request", field: "id" },
+  { what: "an id with a slash", path: jobs, body: job({ id: "a/b" }), status: 400, code: "invalid_request", field: "id" },
+  { what: "a long id", path: jobs, body: job({ id: "a".repeat(129) }), status: 400, code: "invalid_request", field: "id" },
+  { what: "an id that is a number", path: jobs, body: job({ id: 5 }), status: 400, code: "invalid_request", field: "id" },
+  { what: "no id", path: jobs, body: job({ id: null }), status: 400, code: "invalid_request", field: "id" },
+  { what: "an id beside a queue key", path: jobs, body: { name: "invoice", args: { invoice: "1" }, id: "mine" }, ...refused, field: "id" },
+  { what: "a queue key too long", path: jobs, body: { name: "invoice", args: { invoice: "x".repeat(512) } }, ...refused, field: "args" },
+  { what: "an empty execution key", path: jobs, body: { name: "exclusive", args: { key: "" } }, ...refused, field: "args" },
+  { what: "a body for cancel", path: `${jobs}/x/cancel`, body: { why: 1 }, ...refused, field: "why" },
+  { what: "a bad job to cancel", path: `${jobs}/-/cancel`, ...refused, field: "job" },
+  { what: "a cancel without a partition", path: "/partitions/nobody/jobs/x/cancel", status: 404, code: "unknown_partition" },
+  { what: "an explanation without a partition", method: "GET", path: "/partitions/nobody/jobs/x/explain", status: 404, code: "unknown_partition" },
+  { what: "a bad job to explain", method: "GET", path: `${jobs}/%00/explain`, ...refused, field: "job" },
+  { what: "an explanation that is posted", path: `${jobs}/x/explain`, status: 405, code: "method_not_allowed" },
+  { what: "a job that is not buried", method: "GET", path: `${buried}/x`, status: 404, code: "not_buried" },
+  { what: "a retry of what is not buried", path: `${buried}/x/retry`, status: 404, code: "not_buried" },
+  { what: "a body for a retry", path: `${buried}/x/retry`, body: { name: "greet" }, ...refused, field: "name" },
+  { what: "a bad name to retry", path: `${buried}/retry`, body: { name: "a b" }, ...refused, field: "name" },
+  { what: "a bad field of a retry", path: `${buried}/retry`, body: { names: [] }, ...refused, field: "names" },
+  { what: "a bad cursor of a retry", path: `${buried}/retry`, body: { cursor: "nonsense" }, ...refused, field: "cursor" },
+  { what: "a deletion of what is not buried", method: "DELETE", path: `${buried}/x`, status: 404, code: "not_buried" },
+  { what: "a bad job to delete", method: "DELETE", path: `${buried}/a%20b`, ...refused, field: "job" },
+  { what: "buried jobs without a job", method: "GET", path: buried, status: 404, code: "not_found" },
   { what: "a negative delay", path: jobs, body: job({ delay: -1 }), status: 400, code: "invalid_request", field: "delay" },
   { what: "an endless delay", path: jobs, body: job({ delay: 1e12 }), status: 400, code: "invalid_request", field: "delay" },
   {

@@ -3,7 +3,7 @@ import { ApiProblem, RogerApi } from "../../client/api.ts";
 import { InvalidInput } from "../../core/contract/errors.ts";
 import { composeApp } from "../../functions/app.ts";
 import { type Gateway, startGateway } from "../../local/gateway.ts";
-import { apiWorld, freshPartition } from "../api-world.ts";
+import { apiWorld, buriedJob, freshPartition } from "../api-world.ts";
 
 const world = apiWorld();
 let gateway: Gateway;
@@ -42,7 +42,19 @@ describe("RogerApi", () => {
 
     world.queues.bodies.set(`${p}-default`, [Buffer.from("x"), Buffer.from("y")]);
     expect((await api.peek(p, "default", 1)).jobs).toMatchObject([{ job_id: null, bytes: 1 }]);
-    expect(await api.purge(p, "default")).toEqual({ removed: 2 });
+    // The two messages, and the job that was on its way there.
+    expect(await api.purge(p, "default")).toEqual({ removed: 3 });
+
+    expect(await api.explain(p, job_id)).toMatchObject({ job_id, state: "parked", reasons: [{ code: "parked_until" }, { code: "no_task" }] });
+    expect(await api.cancel(p, job_id)).toEqual({ job_id, state: "cancelled" });
+    const grave = buriedJob(p, { id: "b1" });
+    await world.store.buried.bury(grave);
+    await world.store.buried.bury(buriedJob(p, { id: "b2" }));
+    await world.store.buried.bury(buriedJob(p, { id: "b3" }));
+    expect(await api.buried(p, "b1")).toMatchObject({ state: "buried", job_id: "b1", args: { who: "you" } });
+    expect(await api.retryBuried(p, "b1")).toEqual({ job_id: "b1" });
+    expect(await api.deleteBuried(p, "b2")).toEqual({ job_id: "b2" });
+    expect(await api.retryAllBuried(p)).toEqual({ retried: 1, failed: [], more: false, cursor: null });
     expect(await api.tasks()).toEqual({ pools: [], tasks: [] });
     expect(await api.health()).toEqual({ status: "ok" });
     expect(await api.safeStop(p)).toMatchObject({ status: "stopped" });
@@ -51,6 +63,12 @@ describe("RogerApi", () => {
   });
 
   it("throws the API's problems", async () => {
+    const p = freshPartition();
+    await api.start(p, { queues: { default: 1 } });
+    await api.enqueue(p, { name: "nothing", id: "mine" });
+    const duplicate = await problemOf(api.enqueue(p, { name: "nothing", id: "mine" }));
+    expect(duplicate).toMatchObject({ code: "duplicate_job", status: 409, body: { existing_job_id: "mine" } });
+
     const problem = await problemOf(api.start("acme", { queues: { default: -1 } }));
     expect(problem).toMatchObject({ code: "invalid_request", status: 400, field: "queues.default", body: { title: "Bad Request" } });
     expect(problem.detail).toContain("queues.default");

@@ -3,6 +3,7 @@ import { type AmqpBroker, openBroker } from "../../broker/broker.ts";
 import { BrokerUnavailable } from "../../core/contract/errors.ts";
 import { brokerQueue } from "../../core/contract/names.ts";
 import { newJobId } from "../../core/job/id.ts";
+import type { Belonging, Belongings } from "../../core/partition/belongings.ts";
 import { apiWorld, freshPartition, lease, parkedJob } from "../api-world.ts";
 
 const world = apiWorld();
@@ -97,7 +98,7 @@ describe("delete", () => {
     expect((await world.call("GET", at)).body.status).toBe("stopped");
   });
 
-  it("removes queues, parked and buried jobs, and leaves a tombstone", async () => {
+  it("removes queues, jobs, keys and markers, and leaves a tombstone", async () => {
     const p = await stopped();
     const at = `/partitions/${p}`;
     await fill(p, "default", [envelope(p, "x")]);
@@ -114,12 +115,22 @@ describe("delete", () => {
       body: "{}",
     } as const;
     await world.store.buried.bury({ ...dead, partition: p, id: "b1" });
+    const now = world.deps.clock.now();
+    const key = { partition: p, key: "invoice:1" };
+    await world.store.queueKeys.claim(key, { jobId: "k1", attempt: 1, outbox: parkedJob(p), due: now, now, takeDone: true });
+    await world.store.executionKeys.acquire(key, { job: "k1", run: "boot.1", task: "boot" }, now);
+    await world.store.executionKeys.enlist(key, { job: "k2", enqueuedAt: now });
+    await world.store.cancels.mark(p, "k1", now);
 
     const deleted = await world.call("DELETE", `${at}?force=true`, undefined, real);
     expect([deleted.status, deleted.body]).toEqual([200, { status: "deleted" }]);
     expect(await broker.admin.depth(brokerQueue(p, "default"))).toBeUndefined();
     expect((await world.store.parked.list(p, { limit: 10 })).jobs).toEqual([]);
     expect((await world.store.buried.list(p, { limit: 10 })).jobs).toEqual([]);
+    expect(await world.store.queueKeys.get(key)).toBeUndefined();
+    expect(await world.store.executionKeys.read(key)).toBeUndefined();
+    expect(await world.store.executionKeys.waiters(key, 1)).toEqual([]);
+    expect(await world.store.cancels.list(p)).toEqual([]);
     expect((await world.call("GET", at)).body.code).toBe("unknown_partition");
     expect((await world.call("POST", `${at}/jobs`, { name: "nothing" })).body.code).toBe("unknown_partition");
     // Asked again because the answer was lost.
@@ -127,6 +138,19 @@ describe("delete", () => {
     expect((await world.call("DELETE", `/partitions/${freshPartition()}`, undefined, real)).body.code).toBe("unknown_partition");
     // A new life goes on from the old revision.
     expect((await world.call("POST", `${at}/start`, { queues: { default: 1 } })).body.revision).toBeGreaterThan(2);
+  });
+
+  it("removes the queues, too, that the row has long forgotten; they can be looked into until then", async () => {
+    const p = await stopped({ old: 1 });
+    const at = `/partitions/${p}`;
+    await fill(p, "old", [envelope(p, "x")]);
+    for (const n of [1, 2, 3]) await world.call("POST", `${at}/start`, { queues: { default: n } });
+    expect((await world.store.partitions.get(p))?.held).toEqual({ "default/default": 0 });
+    expect((await world.call("GET", `${at}/queues/old/jobs`, undefined, real)).body.jobs).toHaveLength(1);
+    await world.call("POST", `${at}/stop`);
+    expect((await world.call("DELETE", at, undefined, real)).body).toMatchObject({ status: 409, code: "not_empty" });
+    expect((await world.call("DELETE", `${at}?force=true`, undefined, real)).body).toEqual({ status: "deleted" });
+    expect(await broker.admin.depth(brokerQueue(p, "old"))).toBeUndefined();
   });
 
   it("waits for what is held, and takes no jobs meanwhile", async () => {
@@ -148,16 +172,19 @@ describe("delete", () => {
     await world.store.tasks.forget(task.boot);
   });
 
-  it.each(["remove parked", "remove queues", "remove buried", "bury"])("can be repeated when it died at: %s", async (step) => {
+  it.each(["remove what waits", "remove queues", "remove the rest", "bury"])("can be repeated when it died at: %s", async (step) => {
     const p = await stopped();
     await fill(p, "default", [envelope(p, "x")]);
     await world.store.parked.park(parkedJob(p));
     const died = () => Promise.reject(new Error("died"));
-    const { partitions, parked, buried } = world.store;
+    const { partitions, belongings } = world.store;
+    const diesAt = (last: Belonging): Belongings => ({
+      removeSome: (partition, what, limit) => (what === last ? died() : belongings.removeSome(partition, what, limit)),
+    });
     const broken = {
-      "remove parked": { ...real, store: { ...world.store, parked: { ...parked, remove: died } } },
+      "remove what waits": { ...real, store: { ...world.store, belongings: diesAt("waiting") } },
       "remove queues": { withQueues: died },
-      "remove buried": { ...real, store: { ...world.store, buried: { ...buried, list: died } } },
+      "remove the rest": { ...real, store: { ...world.store, belongings: diesAt("rest") } },
       bury: { ...real, store: { ...world.store, partitions: { ...partitions, bury: died } } },
     }[step];
     expect((await world.call("DELETE", `/partitions/${p}?force=true`, undefined, broken)).status).toBe(500);

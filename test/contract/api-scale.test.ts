@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../core/contract/clock.ts";
 import type { TaskReport } from "../../core/partition/task-store.ts";
 import type { Services } from "../../functions/ecs.ts";
+import type { PassFacts } from "../../functions/metrics.ts";
 import { openScaler, type ScalerOptions } from "../../functions/scaler.ts";
 import { apiWorld, freshPartition, lease, report } from "../api-world.ts";
 
@@ -75,6 +76,19 @@ describe("growing", () => {
     expect(services.counts.get("svc")).toBe(3);
     await scaler().request(quiet);
     expect(services.counts.get("svc")).toBe(5);
+    await world.store.tasks.forget(task.boot);
+  });
+
+  it("takes a queue for full that nobody could count, and one that nobody counted because no task has RabbitMQ", async () => {
+    const [uncounted, quiet] = [await started(50), await started(30)];
+    const told = { partition: uncounted, key: `${pool}/default`, share: 1, running: 0, uncounted: true } as const;
+    const task = await liveTask({ queues: [told] });
+    await scaler().request(freshPartition());
+    expect(services.counts.get("svc")).toBe(5);
+    await world.store.tasks.report(report(task, { counted: false }));
+    await scaler().request(freshPartition());
+    expect(services.counts.get("svc")).toBe(8);
+    expect((await world.call("GET", `/partitions/${quiet}`)).body.queues[0].ready).toBeNull();
     await world.store.tasks.forget(task.boot);
   });
 
@@ -178,6 +192,27 @@ describe("passes", () => {
     await started(10);
     await scaler().request();
     expect(services.calls).toEqual([["svc", 1]]);
+  });
+});
+
+describe("telling", () => {
+  it("says of each pass what it saw, and how many tasks it asked for", async () => {
+    const told: PassFacts[] = [];
+    const p = await started(25);
+    await scaler({ onPass: (facts) => told.push(facts) }).tick();
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatchObject({ desired: 3, overdueMs: expect.any(Number) });
+    expect(told[0]?.partitions.map(({ id }) => id)).toContain(p);
+  });
+
+  it("is a by-product: when it fails, tasks are scaled all the same", async () => {
+    await started(25);
+    const onPass = () => {
+      throw new Error("no line could be written");
+    };
+    await scaler({ onPass }).tick();
+    expect(services.counts.get("svc")).toBe(3);
+    expect(world.log.lines.at(-1)).toMatchObject({ level: "error", message: "a scaling pass could not be told" });
   });
 });
 

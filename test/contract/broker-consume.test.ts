@@ -42,17 +42,6 @@ describe("a subscription", () => {
     expect(await broker.admin.depth(queue)).toBe(0);
   });
 
-  it("has no more in its hands than its prefetch", async () => {
-    const queue = await filled(10);
-    const inbox = new Inbox();
-    broker.partition(world.partition).subscribe(inbox.wish(queue, 3));
-    await vi.waitFor(() => expect(inbox.deliveries).toHaveLength(3), SOON);
-    expect(await broker.admin.depth(queue)).toBe(7);
-    expect(inbox.deliveries).toHaveLength(3);
-    inbox.deliveries[0]?.ack();
-    await vi.waitFor(() => expect(inbox.deliveries).toHaveLength(4), SOON);
-  });
-
   it("raises its prefetch without having anything delivered twice, and to no more than was wished for", async () => {
     const queue = await filled(400);
     const inbox = new Inbox();
@@ -141,31 +130,6 @@ describe("a subscription", () => {
     for (let i = 0; i < 3; i++) await channel.subscribe(inbox.wish(queue, 1, (delivery) => delivery.nack())).stop();
     channel.subscribe(inbox.wish(queue, 1, (delivery) => delivery.ack()));
     await vi.waitFor(async () => expect([await broker.admin.depth(queue), otherInbox.deliveries.length]).toEqual([0, 1]), SOON);
-  });
-
-  it("sends the acks that wait before the channel closes, and gives the rest back", async () => {
-    const queue = await filled(10);
-    const inbox = new Inbox();
-    const channel = broker.partition(world.partition);
-    channel.subscribe(inbox.wish(queue, 10));
-    await vi.waitFor(() => expect(inbox.deliveries).toHaveLength(10), SOON);
-    for (const delivery of inbox.deliveries.slice(0, 6)) delivery.ack();
-    await channel.close();
-    expect(inbox.losses).toEqual([inbox.deliveries.slice(6)]);
-    expect(inbox.deliveries.every((delivery) => delivery.lost)).toBe(true);
-    await vi.waitFor(async () => expect(await broker.admin.depth(queue)).toBe(4), SOON);
-    expect(() => channel.subscribe(inbox.wish(queue, 1))).toThrow("closed");
-  });
-
-  it("gives a delivery back when the one it was handed to throws", async () => {
-    const queue = await filled(1);
-    const inbox = new Inbox();
-    const fail = (delivery: Delivery): void => {
-      if (!delivery.redelivered) throw new Error("a bug");
-    };
-    broker.partition(world.partition).subscribe(inbox.wish(queue, 1, fail));
-    await vi.waitFor(() => expect(inbox.deliveries).toHaveLength(2), SOON);
-    expect(world.seen("listener_failed")).toMatchObject([{ listener: "onDelivery" }]);
   });
 
   it("hears from which queue a dead letter came", async () => {

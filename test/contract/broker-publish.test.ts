@@ -23,11 +23,6 @@ describe("publishing", () => {
     expect(message.properties.headers).toMatchObject({ traceparent });
   });
 
-  it("to a queue that does not exist is unroutable", async () => {
-    const broker = await world.broker();
-    expect(await broker.publisher.publish(outgoing(world.queue(), "{}"))).toBe("unroutable");
-  });
-
   it("tells two messages of one id apart, also to one queue", async () => {
     const broker = await world.broker();
     const [there, missing] = [world.queue("there"), world.queue("missing")];

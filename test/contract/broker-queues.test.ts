@@ -51,15 +51,6 @@ describe("declaring a queue", () => {
 });
 
 describe("QueueAdmin", () => {
-  it("knows no queue that does not exist", async () => {
-    const { admin } = await world.broker();
-    const queue = world.queue();
-    expect(await admin.depth(queue)).toBeUndefined();
-    expect(await admin.purge(queue)).toBeUndefined();
-    expect(await admin.peek(queue, 3)).toBeUndefined();
-    await admin.remove(queue);
-  });
-
   it("counts, shows, purges and removes", async () => {
     const { admin, publisher } = await world.broker();
     const queue = world.queue();
@@ -73,6 +64,20 @@ describe("QueueAdmin", () => {
     expect(await admin.depth(queue)).toBe(0);
     await admin.remove(queue);
     expect(await admin.depth(queue)).toBeUndefined();
+  });
+
+  it("counts again and again, whatever is missing among what it asks for, and after a lost connection", async () => {
+    const proxy = await world.proxy();
+    const { admin, publisher } = await world.broker({ url: proxy.url });
+    const queues = [world.queue("a"), world.queue("b")];
+    for (const queue of queues) await admin.ensure(queue);
+    await publisher.publish(outgoing(queues[0] as string, "x"));
+    const missing = world.queue("missing");
+    for (let round = 0; round < 50; round++) {
+      expect(await Promise.all([...queues, missing, ...queues].map((queue) => admin.depth(queue)))).toEqual([1, 0, undefined, 1, 0]);
+    }
+    proxy.cut();
+    await vi.waitFor(async () => expect(await admin.depth(queues[0] as string)).toBe(1));
   });
 
   it("fails at the deadline while RabbitMQ is away or silent", async () => {

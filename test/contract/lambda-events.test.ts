@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LambdaHandler } from "../../functions/lambda.ts";
-import { apiWorld, freshPartition } from "../api-world.ts";
+import { apiWorld, buriedJob, freshPartition } from "../api-world.ts";
 
 const world = apiWorld();
 
@@ -98,6 +98,33 @@ describe("API Gateway events", () => {
     expect((await world.store.parked.list(p, { limit: 10 })).jobs).toHaveLength(2);
   });
 
+  it("a job's whole life goes through the jobs function, ids with odd letters too", async () => {
+    const at = `/partitions/${p}/jobs`;
+    const body = JSON.stringify({ name: "hash-file", args: { path: "/etc/hosts" }, id: "order:1.a", delay: 60 });
+    expect(read(await handlers.jobs(event("POST", at, { body })))).toMatchObject({ status: 202, body: { job_id: "order:1.a" } });
+    expect(read(await handlers.jobs(event("POST", at, { body })))).toMatchObject({
+      status: 409,
+      body: { code: "duplicate_job", existing_job_id: "order:1.a" },
+      headers: { "content-type": "application/problem+json" },
+    });
+    // API Gateway hands paths on decoded or not.
+    for (const id of ["order:1.a", "order%3A1.a"]) {
+      expect(read(await handlers.jobs(event("GET", `${at}/${id}`)))).toMatchObject({ status: 200, body: { state: "parked", job_id: "order:1.a" } });
+      expect(read(await handlers.jobs(event("GET", `${at}/${id}/explain`)))).toMatchObject({
+        status: 200,
+        body: { reasons: [{ code: "parked_until" }, {}] },
+      });
+    }
+    expect(read(await handlers.jobs(event("POST", `${at}/order:1.a/cancel`)))).toMatchObject({ status: 202, body: { state: "cancelled" } });
+
+    await world.store.buried.bury(buriedJob(p, { id: "retry" }));
+    const buried = `/partitions/${p}/buried`;
+    expect(read(await handlers.jobs(event("GET", `${buried}/retry`)))).toMatchObject({ status: 200, body: { state: "buried", job_id: "retry" } });
+    expect(read(await handlers.jobs(event("POST", `${buried}/retry/retry`)))).toMatchObject({ status: 202, body: { job_id: "retry" } });
+    expect(read(await handlers.jobs(event("POST", `${buried}/retry`)))).toMatchObject({ status: 202, body: { retried: 0, more: false } });
+    expect(read(await handlers.jobs(event("DELETE", `${buried}/retry`)))).toMatchObject({ status: 404, body: { code: "not_buried" } });
+  });
+
   it("problems keep their content type and are no base64", async () => {
     const result = await handlers.partitions(event("POST", `/partitions/${p}/start`, { body: "%7B", base64: false }));
     expect([result.isBase64Encoded, read(result)]).toMatchObject([
@@ -140,7 +167,7 @@ describe("API Gateway events", () => {
   });
 
   it("pausing needs no RabbitMQ; purging says that it is away", async () => {
-    expect(read(await handlers.queues(event("POST", `/partitions/${p}/queues/default/pause`)))).toMatchObject({ status: 200 });
+    expect(read(await handlers.partitions(event("POST", `/partitions/${p}/queues/default/pause`)))).toMatchObject({ status: 200 });
     const purge = read(await handlers.queues(event("POST", `/partitions/${p}/queues/default/purge`)));
     expect(purge).toMatchObject({
       status: 503,

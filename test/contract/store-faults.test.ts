@@ -1,13 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { applyCommand } from "../../core/partition/commands.ts";
 import { type Partition, shardOf } from "../../core/partition/partition.ts";
+import { cancelStore } from "../../store/cancels.ts";
 import { openDocument } from "../../store/client.ts";
 import { StoreRefused, StoreUnavailable } from "../../store/errors.ts";
 import { openStore, type Store } from "../../store/store.ts";
 import { createTable } from "../../store/table.ts";
 import { type DynaliteWorld, useDynalite } from "./suites/dynalite.ts";
+import { claimKey, freeLock, heldKey, KEY_PROTOCOLS, ME, OTHER, REF } from "./suites/key-protocols.ts";
 import { breakable, Crash } from "./suites/network.ts";
-import { NOW, PARKED, PROTOCOLS, row, running } from "./suites/protocols.ts";
+import { PARKED, PARKED_PROTOCOLS } from "./suites/parked-protocols.ts";
+import { NOW, PROTOCOLS, row, running } from "./suites/protocols.ts";
 import { command } from "./suites/world.ts";
 
 const { open } = useDynalite();
@@ -19,7 +22,7 @@ function expectLike(actual: unknown, expected: unknown): void {
 
 const TRIES = 3;
 
-describe.each(PROTOCOLS)("$name, its replies lost", (protocol) => {
+describe.each([...PROTOCOLS, ...PARKED_PROTOCOLS, ...KEY_PROTOCOLS])("$name, its replies lost", (protocol) => {
   const see = protocol.see ?? row;
 
   async function prepared() {
@@ -128,6 +131,23 @@ describe("a write that was overtaken before its repetition", () => {
     });
   });
 
+  it("a renewal that the SDK repeats after the next one has landed changes nothing, and the task learns that it lives", async () => {
+    using world = await two();
+    const state = { free: 1, full: false, connected: true };
+    await world.other.tasks.register({ ...state, boot: "task-1", pool: "default", slots: 10, beat: 1, draining: false, dead: false });
+    world.network.loseReply(0, 1, () => world.other.tasks.renew("task-1", { ...state, beat: 3, draining: true }));
+    expect(await world.store.tasks.renew("task-1", { ...state, beat: 2, draining: false })).toBe(true);
+    expect(await world.store.tasks.leases()).toMatchObject([{ beat: 3, draining: true }]);
+  });
+
+  it("a renewal whose task was declared dead before its repetition says so", async () => {
+    using world = await two();
+    const state = { free: 1, full: false, connected: true, draining: false };
+    await world.other.tasks.register({ ...state, boot: "task-1", pool: "default", slots: 10, beat: 1, dead: false });
+    world.network.loseReply(0, 1, () => world.other.tasks.declareDead("task-1", 2, NOW));
+    expect(await world.store.tasks.renew("task-1", { ...state, beat: 2 })).toBe(false);
+  });
+
   it("a claim is given up when the job was parked anew", async () => {
     using world = await two();
     await world.other.parked.park(PARKED);
@@ -136,12 +156,165 @@ describe("a write that was overtaken before its repetition", () => {
     expect(await world.store.parked.get(PARKED)).toMatchObject({ attempt: 2, due: NOW + 5_000 });
   });
 
+  it("a parked job is cancelled to no avail when it was parked anew", async () => {
+    using world = await two();
+    const rev = (await world.other.parked.park(PARKED)) ?? "";
+    world.network.loseReply(0, 1, () => world.other.parked.park({ ...PARKED, attempt: 2 }));
+    expect(await world.store.parked.cancel(PARKED, rev, NOW)).toBe(false);
+    expect(await world.store.parked.get(PARKED)).toMatchObject({ attempt: 2, reason: "retry" });
+  });
+
+  it("a waiting job that is brought forward and published meanwhile is on its way, or gone", async () => {
+    using world = await two();
+    await world.other.parked.park({ ...PARKED, reason: "waiting", due: NOW + 60_000 });
+    world.network.loseReply(0, 1, () => world.other.parked.claim(PARKED, NOW, NOW + 30_000));
+    expect(await world.store.parked.expedite(PARKED, NOW)).toBe("on_its_way");
+    expect(await world.store.parked.get(PARKED)).toMatchObject({ claimed: true, due: NOW + 30_000 });
+  });
+
+  it.each([
+    ["that takes what is done", true],
+    ["with a caller's own id", false],
+  ])("a claim of a queue key %s knows its own, wherever the job has got to, and claims it no second time", async (_, takeDone) => {
+    const steps = [
+      (store: Store) => store.queueKeys.published(REF, ME.job),
+      (store: Store) => store.queueKeys.begin(REF, ME, 1, NOW),
+      (store: Store) => store.queueKeys.finish(REF, ME.run, NOW + 1_000),
+    ];
+    for (const [last, state] of ["queued", "running", "done"].entries()) {
+      using world = await two();
+      world.network.loseReply(0, 1, async () => {
+        for (const step of steps.slice(0, last + 1)) expect(await step(world.other)).toBeTruthy();
+      });
+      expect(await claimKey(world.store, ME.job, takeDone)).toEqual({ claimed: true });
+      expect((await world.store.queueKeys.get(REF))?.state).toBe(state);
+    }
+  });
+
+  it("a claim of a queue key that ended while another took the key stays ended", async () => {
+    using world = await two();
+    world.network.loseReply(0, 1, async () => {
+      expect(await world.other.queueKeys.release(REF, ME.job, 99, NOW + 1_000)).toBe(true);
+      expect(await claimKey(world.other, "job-2")).toEqual({ claimed: true });
+    });
+    expect(await claimKey(world.store)).toMatchObject({ claimed: false, holder: { jobId: "job-2" } });
+  });
+
+  it.each([
+    ["published", claimKey, (store: Store) => store.queueKeys.published(REF, ME.job)],
+    ["given back", heldKey, (store: Store) => store.queueKeys.giveBack(REF, ME.run, 1)],
+  ])("a queue key that was %s is known again though the next run has begun", async (_, prepare, act) => {
+    using world = await two();
+    await prepare(world.other);
+    world.network.loseReply(0, 1, async () => {
+      expect(await world.other.queueKeys.begin(REF, { ...OTHER, job: ME.job }, 1, NOW)).toEqual({ began: true });
+    });
+    expect(await act(world.store)).toBe(true);
+    expect(await world.store.queueKeys.get(REF)).toMatchObject({ state: "running", run: OTHER.run });
+  });
+
+  it.each([
+    ["finished", heldKey, (store: Store) => store.queueKeys.finish(REF, ME.run, NOW + 1_000)],
+    ["released", claimKey, (store: Store) => store.queueKeys.release(REF, ME.job, 99, NOW + 1_000)],
+  ])("a queue key that was %s is known again though the next job has taken it and runs", async (_, prepare, act) => {
+    using world = await two();
+    await prepare(world.other);
+    world.network.loseReply(0, 1, async () => {
+      expect(await claimKey(world.other, OTHER.job)).toEqual({ claimed: true });
+      expect(await world.other.queueKeys.published(REF, OTHER.job)).toBe(true);
+      expect(await world.other.queueKeys.begin(REF, OTHER, 1, NOW)).toEqual({ began: true });
+    });
+    expect(await act(world.store)).toBe(true);
+    expect(await world.store.queueKeys.get(REF)).toMatchObject({ state: "running", run: OTHER.run });
+  });
+
+  it("a run that was given up for dead before it knew that it had begun has not begun", async () => {
+    using world = await two();
+    await claimKey(world.other);
+    world.network.loseReply(0, 1, async () => {
+      expect(await world.other.queueKeys.begin(REF, { ...OTHER, job: ME.job }, 1, NOW, ME.run)).toEqual({ began: true });
+    });
+    expect(await world.store.queueKeys.begin(REF, ME, 1, NOW)).toMatchObject({ began: false, found: { run: OTHER.run } });
+  });
+
+  it("a run that was given up for dead before it knew that it had the lock has it not", async () => {
+    using world = await two();
+    world.network.loseReply(0, 1, async () => {
+      expect(await world.other.executionKeys.acquire(REF, OTHER, NOW, ME.run)).toMatchObject({ acquired: true });
+    });
+    expect(await world.store.executionKeys.acquire(REF, ME, NOW)).toMatchObject({ acquired: false, lock: { run: OTHER.run, token: NOW + 2 } });
+  });
+
+  it("a release of a lock is known again though others have had it since, and a moved reservation though it was used", async () => {
+    using world = await two();
+    await world.other.executionKeys.acquire(REF, ME, NOW);
+    world.network.loseReply(0, 1, async () => {
+      expect(await world.other.executionKeys.acquire(REF, OTHER, NOW)).toMatchObject({ acquired: true });
+    });
+    expect(await world.store.executionKeys.release(REF, ME.run)).toBe(true);
+    await world.other.executionKeys.release(REF, OTHER.run);
+    await freeLock(world.other);
+    world.network.loseReply(0, 1, async () => {
+      expect(await world.other.executionKeys.acquire(REF, { ...ME, job: "job-3" }, NOW)).toMatchObject({ acquired: true });
+    });
+    expect(await world.store.executionKeys.reserve(REF, OTHER.job, { job: "job-3", until: NOW + 9 })).toBe(true);
+  });
+
+  it("a suspect's start counts once though others start it, too", async () => {
+    using world = await two();
+    world.network.loseReply(0, 1, () => world.other.suspects.started("acme", "job-1"));
+    // As it now is: its own start and the one that came between.
+    expect(await world.store.suspects.started("acme", "job-1")).toBe(2);
+    expect(await world.other.suspects.started("acme", "job-1")).toBe(3);
+  });
+
+  it("a hit is one caller's though its reply was lost and another asks", async () => {
+    using world = await two();
+    await world.other.cancels.mark("acme", "job-1", NOW);
+    world.network.loseReply(0, 1, async () => {
+      expect(await world.other.cancels.hit("acme", "job-1", "run-1")).toBe(false);
+    });
+    expect(await world.store.cancels.hit("acme", "job-1", "run-2")).toBe(true);
+  });
+
   it("an end of a scaling pass stands though a wish came after it", async () => {
     using world = await two();
     await world.store.scale.begin("a", NOW, NOW + 1_000);
     world.network.loseReply(0, 1, () => world.other.scale.wish());
     expect(await world.store.scale.finish("a", 0, {})).toBe(true);
     expect(await world.other.scale.begin("b", NOW, NOW + 1_000)).toEqual({ pools: {}, wish: 1 });
+  });
+});
+
+describe("the slots of cancel markers", () => {
+  const few = ({ document, table, clock }: DynaliteWorld) => cancelStore({ document, name: table, clock }, 2);
+
+  it("are taken once by a marker whose time was moved before its reply was repeated", async () => {
+    const world = await open();
+    const store = few(world);
+    const document = openDocument({ endpoint: world.endpoint });
+    const other = few({ ...world, document });
+    breakable(world.document).loseReply(1, 1, () => other.mark("acme", "job-1", NOW + 5));
+    expect(await store.mark("acme", "job-1", NOW)).toBe(true);
+    expect(await store.list("acme")).toEqual([{ id: "job-1", at: NOW + 5 }]);
+    expect(await store.mark("acme", "job-2", NOW)).toBe(true);
+    expect(await store.mark("acme", "job-3", NOW)).toBe(false);
+    document.destroy();
+  });
+
+  it("are not counted while a taker may be on its way to its marker; one that died is found a minute later", async () => {
+    const world = await open();
+    const document = openDocument({ endpoint: world.endpoint });
+    const dies = few({ ...world, document });
+    breakable(document).crashBefore(1);
+    await expect(dies.mark("acme", "job-1", NOW)).rejects.toMatchObject({ cause: expect.any(Crash) });
+    const store = few(world);
+    expect(await store.mark("acme", "job-2", NOW)).toBe(true);
+    expect(await store.mark("acme", "job-3", NOW)).toBe(false);
+    world.clock.advance(60_000);
+    expect(await store.mark("acme", "job-3", NOW)).toBe(true);
+    expect(await store.mark("acme", "job-4", NOW)).toBe(false);
+    document.destroy();
   });
 });
 
@@ -197,7 +370,7 @@ describe("DynamoDB's own refusals", () => {
   it("has no such table: StoreRefused", async () => {
     const { document, clock } = await open();
     const store = openStore({ document, table: "no-such-table", clock });
-    const asked = [store.partitions.get("acme"), store.parked.park(PARKED), store.parked.dueRefs(0, NOW, 1)];
+    const asked = [store.partitions.get("acme"), store.parked.park(PARKED), store.parked.due(0, NOW, 1)];
     for (const answer of await Promise.allSettled(asked)) expect(answer).toHaveProperty("reason", expect.any(StoreRefused));
   });
 

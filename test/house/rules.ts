@@ -11,6 +11,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   worker: ["core", "store", "broker", "client", "jobs"],
   cli: ["core", "store", "broker", "client"],
   local: ["core", "store", "broker", "client", "functions", "worker", "cli", "jobs"],
+  testing: ["core", "client", "worker"],
   infra: ["core"],
 };
 

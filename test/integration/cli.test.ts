@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { composeApp } from "../../functions/app.ts";
 import { type Gateway, startGateway } from "../../local/gateway.ts";
-import { apiWorld, freshPartition } from "../api-world.ts";
+import { apiWorld, buriedJob, freshPartition } from "../api-world.ts";
 
 const BIN = fileURLToPath(new URL("../../cli/roger.mjs", import.meta.url));
 const world = apiWorld();
@@ -53,6 +53,53 @@ describe("roger", () => {
     const refused = await roger(["delete", p]);
     expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/^error: .* \(not_empty\)\n$/) });
     expect(await roger(["delete", p, "--force"])).toMatchObject({ code: 0, out: `${p} is deleted\n` });
+  });
+
+  it("enqueues with an id, explains, cancels", async () => {
+    const p = freshPartition();
+    await roger(["start", p, "default=1"]);
+    const enqueue = ["enqueue", p, "greet", '{"who":"you"}', "--id", "mine", "--delay", "60"];
+    expect(await roger(enqueue)).toMatchObject({ code: 0, out: "mine\n" });
+    const again = await roger([...enqueue, "--json"]);
+    expect([again.code, again.err]).toEqual([1, "error: job mine has the same key (duplicate_job)\n"]);
+    expect(JSON.parse(again.out)).toMatchObject({ status: 409, existing_job_id: "mine" });
+    expect((await roger(["job", p, "mine"])).out).toMatch(/^mine is parked\n.*\ngreet .* delayed, due .*\nargs \{"who":"you"\}\n$/);
+    const explained = await roger(["explain", p, "mine"]);
+    expect(explained.out).toMatch(
+      /^mine is parked\n {2}its enqueuer wanted it later.* \(parked_until\)\n {2}no task of pool default.* \(no_task\)\n$/,
+    );
+    expect((await roger(["cancel", p, "mine"])).out).toBe("mine is cancelled: it will not run\n");
+    expect((await roger(["job", p, "mine"])).out).toBe("mine was cancelled: it will not start any more\n");
+    expect((await roger(["cancel", p, "other"])).out).toContain("other is being cancelled");
+    expect((await roger(["job", p, "never"])).out).toContain("plain jobs leave no trace");
+    expect(await roger(["explain", "nobody", "x"])).toMatchObject({ code: 1, err: expect.stringContaining("(unknown_partition)") });
+  });
+
+  it("lists, shows, retries and deletes buried jobs", async () => {
+    const p = freshPartition();
+    await roger(["start", p, "default=1"]);
+    expect((await roger(["buried", p])).out).toBe("no buried jobs\n");
+    for (const id of ["b1", "b2", "b3", "b4"]) await world.store.buried.bury(buriedJob(p, { id }));
+    await world.store.buried.bury({ ...buriedJob(p, { id: "b5" }), body: "no job" });
+    expect((await roger(["buried", p, "list", "--limit", "2"])).out).toMatch(/b1 .*failed: no\n.*b2 .*\nmore: --cursor \S+\n$/s);
+    expect((await roger(["buried", p, "show", "b1"])).out).toMatch(/^b1 is buried\n.*args \{"who":"you"\}\n.*Error: no\n$/s);
+    expect((await roger(["buried", p, "retry", "b1"])).out).toBe("b1 is on its way again\n");
+    expect(await roger(["buried", p, "retry", "b1"])).toMatchObject({ code: 1, err: expect.stringContaining("(not_buried)") });
+    expect((await roger(["buried", p, "delete", "b2"])).out).toBe("b2 is deleted\n");
+    expect((await roger(["buried", p, "retry", "--all", "--name", "nope"])).out).toBe("0 jobs are on their way again\n");
+    const all = await roger(["buried", p, "retry", "--all"]);
+    expect(all.out).toMatch(/^2 jobs are on their way again\nSTAYS BURIED +WHY\nb5 +not_retryable\n$/);
+    expect(JSON.parse((await roger(["buried", p, "retry", "--all", "--json"])).out)).toMatchObject({ retried: 0, failed: [{ job_id: "b5" }] });
+  });
+
+  it("peeks and purges until nothing is left", async () => {
+    const p = freshPartition();
+    await roger(["start", p, "default=1"]);
+    world.queues.bodies.set(`${p}-default`, [Buffer.from("x"), Buffer.from("y")]);
+    expect((await roger(["peek", p, "default"])).out).toContain("not a job, 1 bytes");
+    expect((await roger(["purge", p, "default"])).out).toBe("2 jobs removed\n");
+    expect((await roger(["purge", p, "default", "--json"])).out).toBe('{"removed":0}\n');
+    expect((await roger(["peek", p, "default"])).out).toBe("nothing waits there\n");
   });
 
   it("prints the API's answers as they are with --json, refusals too", async () => {

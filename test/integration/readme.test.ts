@@ -37,7 +37,7 @@ it("every command line of the README does what it says", async () => {
     const { code, output } = await shell(command, env);
     expect({ line, code, output: code === 0 ? "" : output }).toEqual({ line, code: 0, output: "" });
   }
-}, 120_000);
+}, 240_000);
 
 it("the job of the README loads and is registered", async () => {
   const [source = ""] = blocks("ts");

@@ -64,6 +64,29 @@ describe("start", () => {
   });
 });
 
+describe("a queue that is dropped from the list", () => {
+  const configure = (row: Partition, queues: Record<string, number>) =>
+    applyCommand("acme", row, { type: "reconfigure", pools: { default: queues } });
+
+  it("keeps its entry until the list after that one, and as long as anything of it is held", () => {
+    const dropped = configure(running, { other: 2 });
+    expect(dropped.held).toEqual({ "default/default": 0, "default/other": 0 });
+    const later = configure(dropped, { other: 3 });
+    expect([later.held, later.shares]).toEqual([{ "default/other": 0 }, { "default/other": {} }]);
+    const busy = configure(holding(dropped, 2), { other: 3 });
+    expect(busy.held).toEqual({ "default/default": 2, "default/other": 0 });
+    expect(busy.shares["default/default"]).toEqual({ t1: 2 });
+    expect(configure(later, { default: 1 }).held).toEqual({ "default/default": 0, "default/other": 0 });
+  });
+
+  it("does not make the row grow, however many queues come and go", () => {
+    let row = running;
+    for (let i = 0; i < 200; i++) row = configure(row, { [`q${i}`]: 1, [`r${i}`]: 1 });
+    expect(Object.keys(row.held)).toEqual(["default/q199", "default/r199", "default/q198", "default/r198"]);
+    expect(Object.keys(row.shares)).toHaveLength(4);
+  });
+});
+
 describe("safe_stop", () => {
   it("is done at once when nothing is held", () => {
     expect(applyCommand("acme", running, { type: "safe_stop" }).status).toBe("stopped");

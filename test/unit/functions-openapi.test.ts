@@ -76,7 +76,7 @@ describe("the OpenAPI document", () => {
     expect(enqueue).toMatchObject({
       schema: {
         anyOf: [
-          { properties: { name: {}, args: {}, delay: {}, run_at: {} } },
+          { properties: { name: {}, args: {}, id: { pattern: expect.any(String) }, delay: {}, run_at: {} } },
           { properties: { jobs: { maxItems: 100, items: { type: "object" } } } },
         ],
       },

@@ -1,10 +1,12 @@
 import fc from "fast-check";
+import { validate, version } from "uuid";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { LIMITS } from "../../core/contract/limits.ts";
 import { brokerQueue, splitBrokerQueue } from "../../core/contract/names.ts";
 import { checkArgs, defineJob } from "../../core/job/define-job.ts";
 import { decodeEnvelope, type Envelope, encodeEnvelope, InvalidEnvelope } from "../../core/job/envelope.ts";
+import { newJobId } from "../../core/job/id.ts";
 import { decideOutcome, nextAttempt, type RunEnd } from "../../core/job/outcome.ts";
 import { registryOf } from "../../core/job/registry.ts";
 import { ROGER_LEVELS, retryPolicy } from "../../core/job/retry.ts";
@@ -16,7 +18,7 @@ const ended = (error: unknown, change: Partial<RunEnd> = {}): RunEnd => ({
   startedAt: 10,
   endedAt: 20,
   task: "t1",
-  aborted: false,
+  aborted: undefined,
   result: { ok: false, error },
   ...change,
 });
@@ -93,7 +95,7 @@ describe("decideOutcome", () => {
 
   it("a handler that returned is done, aborted or not", () => {
     expect(decideOutcome(ended(null, { result: { ok: true } }), never)).toEqual({ kind: "done" });
-    expect(decideOutcome(ended(null, { result: { ok: true }, aborted: true }), never)).toEqual({ kind: "done" });
+    expect(decideOutcome(ended(null, { result: { ok: true }, aborted: "shutdown" }), never)).toEqual({ kind: "done" });
   });
 
   it("waits Roger's levels, then buries", () => {
@@ -122,9 +124,9 @@ describe("decideOutcome", () => {
   });
 
   it("charges nothing to an aborted run", () => {
-    expect(decideOutcome(ended(new Error("aborted"), { aborted: true }), never)).toEqual({ kind: "hand_back" });
-    expect(decideOutcome(ended(new Snooze(1), { aborted: true }), never)).toEqual({ kind: "hand_back" });
-    expect(decideOutcome(ended(new Discard("bad"), { aborted: true }), never)).toMatchObject({ kind: "bury" });
+    expect(decideOutcome(ended(new Error("aborted"), { aborted: "shutdown" }), never)).toEqual({ kind: "hand_back" });
+    expect(decideOutcome(ended(new Snooze(1), { aborted: "shutdown" }), never)).toEqual({ kind: "hand_back" });
+    expect(decideOutcome(ended(new Discard("bad"), { aborted: "shutdown" }), never)).toMatchObject({ kind: "bury" });
   });
 
   it("survives a retry function that throws, answers nonsense, or an error that is no Error", () => {
@@ -165,5 +167,20 @@ describe("decideOutcome", () => {
         expect(ms).toBeLessThanOrEqual(120_000);
       }),
     );
+  });
+});
+
+describe("job ids", () => {
+  it("are UUIDs version 7 of now, rise, and never repeat, over many draws of random bytes", () => {
+    const before = Date.now();
+    const ids = Array.from({ length: 10_000 }, newJobId);
+    expect(ids).toEqual(ids.toSorted());
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.every((id) => validate(id) && version(id) === 7)).toBe(true);
+    const ms = Number.parseInt((ids[0] as string).replace("-", "").slice(0, 12), 16);
+    expect(ms).toBeGreaterThanOrEqual(before);
+    expect(ms).toBeLessThanOrEqual(Date.now());
+    // What is random in them differs from id to id.
+    expect(new Set(ids.map((id) => id.slice(-10))).size).toBe(ids.length);
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DEFAULT_TIMINGS } from "../../core/contract/limits.ts";
-import type { TaskLease, TaskStore } from "../../core/partition/task-store.ts";
+import type { TaskLease, TaskState, TaskStore } from "../../core/partition/task-store.ts";
 import type { WorkerEvent } from "../../worker/events.ts";
 import { Lease } from "../../worker/lease.ts";
 import { Roster } from "../../worker/roster.ts";
@@ -16,7 +16,7 @@ class Leases implements Partial<TaskStore> {
     this.rows.set(lease.boot, lease);
   }
 
-  async renew(boot: string, state: { beat: number; free: number; draining: boolean }): Promise<boolean> {
+  async renew(boot: string, state: TaskState): Promise<boolean> {
     if (this.away) throw new Error("the table is away");
     const row = this.rows.get(boot);
     if (row === undefined || row.dead) return false;
@@ -49,6 +49,7 @@ function setUp() {
   const events: string[] = [];
   const aborts: number[] = [];
   const ages: number[] = [];
+  const told = { full: false, connected: true };
   let deaths = 0;
   let renewed = 0;
   const begin = performance.now();
@@ -63,11 +64,13 @@ function setUp() {
     watchdog: { start: async () => undefined, stop: async () => undefined, renewed: (age) => void ages.push(age) },
     emit,
     free: () => 4,
+    full: () => told.full,
+    connected: () => told.connected,
     onRenewed: () => void renewed++,
     onAbort: () => void aborts.push(performance.now() - begin),
     onDead: () => void deaths++,
   });
-  return { leases, lease, events, aborts, ages, deaths: () => deaths, renewed: () => renewed, emit };
+  return { leases, lease, told, events, aborts, ages, deaths: () => deaths, renewed: () => renewed, emit };
 }
 
 beforeEach(() => {
@@ -155,6 +158,24 @@ describe("Lease", () => {
   });
 });
 
+describe("what a lease tells peers", () => {
+  it("is told at once when it changes, not at the next beat, and only then", async () => {
+    const { leases, lease, told } = setUp();
+    await lease.start();
+    await vi.advanceTimersByTimeAsync(t.beat + 10);
+    const beat = leases.rows.get("me")?.beat as number;
+    told.connected = false;
+    await vi.advanceTimersByTimeAsync(300);
+    expect(leases.rows.get("me")).toMatchObject({ connected: false, full: false, beat: beat + 1 });
+    told.full = true;
+    await vi.advanceTimersByTimeAsync(300);
+    expect(leases.rows.get("me")).toMatchObject({ connected: false, full: true, beat: beat + 2 });
+    await vi.advanceTimersByTimeAsync(t.beat - 600);
+    expect(leases.rows.get("me")?.beat).toBe(beat + 2);
+    await lease.stop();
+  });
+});
+
 describe("Roster", () => {
   function watching() {
     const base = setUp();
@@ -167,7 +188,17 @@ describe("Roster", () => {
       emit: base.emit,
       onChange: () => void changes++,
     });
-    const peer = (boot: string, beat = 0): TaskLease => ({ boot, pool: "default", slots: 4, beat, draining: false, free: 4, dead: false });
+    const peer = (boot: string, beat = 0): TaskLease => ({
+      boot,
+      pool: "default",
+      slots: 4,
+      beat,
+      draining: false,
+      free: 4,
+      full: false,
+      connected: true,
+      dead: false,
+    });
     base.leases.rows.set("me", peer("me"));
     base.leases.rows.set("peer", peer("peer"));
     const keepMeAlive = setInterval(() => {
@@ -237,6 +268,23 @@ describe("Roster", () => {
     const other = new Roster({ boot: "peer", tasks: leases as unknown as TaskStore, clock, timings: t, emit, onChange: () => undefined });
     await other.refresh();
     for (let n = 0; n < 40; n++) expect(Number(roster.owns(`due/${n}`)) + Number(other.owns(`due/${n}`))).toBe(1);
+    await end();
+  });
+
+  it("gives what needs RabbitMQ to tasks that have it, and to nobody when none has", async () => {
+    const { roster, leases, peer, changes, end } = watching();
+    await roster.start();
+    const duties = Array.from({ length: 40 }, (_, n) => `due/${n}`);
+    const mine = () => duties.filter((duty) => roster.owns(duty, { connected: true })).length;
+    expect(mine()).toBeGreaterThan(0);
+    expect(mine()).toBeLessThan(40);
+    leases.rows.set("peer", { ...peer("peer", 1), connected: false });
+    await roster.refresh();
+    expect([mine(), roster.othersConnected("default"), changes()]).toEqual([40, false, 2]);
+    expect(duties.filter((duty) => roster.owns(duty)).length).toBeLessThan(40);
+    leases.rows.set("me", { ...peer("me", 99), connected: false });
+    await roster.refresh();
+    expect(mine()).toBe(0);
     await end();
   });
 });

@@ -3,18 +3,20 @@ import { describe, expect, it } from "vitest";
 import { applyCommand } from "../../core/partition/commands.ts";
 import { neededTasks, nextScale, QUIET_PASSES } from "../../core/partition/desired-tasks.ts";
 import type { Partition } from "../../core/partition/partition.ts";
-import { targetShares } from "../../core/partition/shares.ts";
+import { type ShareTask, targetShares } from "../../core/partition/shares.ts";
 
 const partition = (maxWorkers: number, id = "acme"): Partition =>
   applyCommand(id, undefined, { type: "start", pools: { default: { default: maxWorkers } } });
 const tasks = (count: number, slots = 100) => Array.from({ length: count }, (_, i) => ({ boot: `task-${i}`, slots }));
+const sharesOf = (row: Partition, among: readonly ShareTask[], queue = "default") =>
+  targetShares({ partition: row, pool: "default", queue, tasks: among });
 const sum = (shares: Map<string, number>) => [...shares.values()].reduce((a, b) => a + b, 0);
 
 describe("targetShares", () => {
   it("shares out the whole of max_workers and no more, over no more tasks than are useful", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 40 }), fc.string(), (maxWorkers, count, salt) => {
-        const shares = targetShares({ ...partition(maxWorkers), id: salt }, "default", "default", tasks(count, 1_000));
+        const shares = sharesOf({ ...partition(maxWorkers), id: salt }, tasks(count, 1_000));
         expect(sum(shares)).toBe(maxWorkers);
         expect(shares.size).toBe(Math.min(maxWorkers, count, Math.max(2, Math.ceil(maxWorkers / 8))));
         expect(Math.max(...shares.values()) - Math.min(...shares.values())).toBeLessThanOrEqual(1);
@@ -23,7 +25,7 @@ describe("targetShares", () => {
   });
 
   it("gives no task more than its slots, and spreads far enough for small tasks", () => {
-    const shares = targetShares(partition(20), "default", "default", tasks(30, 2));
+    const shares = sharesOf(partition(20), tasks(30, 2));
     expect(sum(shares)).toBe(20);
     expect(Math.max(...shares.values())).toBe(2);
   });
@@ -31,12 +33,10 @@ describe("targetShares", () => {
   it("moves little when a task leaves: others keep at least what they had", () => {
     for (let p = 0; p < 50; p++) {
       const all = tasks(6);
-      const before = targetShares(partition(4, `p${p}`), "default", "default", all);
+      const before = sharesOf(partition(4, `p${p}`), all);
       const gone = all[p % 6]?.boot as string;
-      const after = targetShares(
+      const after = sharesOf(
         partition(4, `p${p}`),
-        "default",
-        "default",
         all.filter(({ boot }) => boot !== gone),
       );
       for (const [boot, share] of before) if (boot !== gone) expect(after.get(boot) ?? 0).toBeGreaterThanOrEqual(share);
@@ -46,12 +46,12 @@ describe("targetShares", () => {
   it("gives nothing of a queue that is paused, unlisted, at 0, or of a partition that is not running", () => {
     const row = partition(5);
     const one = tasks(1);
-    expect(targetShares({ ...row, paused: ["default"] }, "default", "default", one).size).toBe(0);
-    expect(targetShares(row, "default", "mail", one).size).toBe(0);
-    expect(targetShares(row, "big", "default", one).size).toBe(0);
-    expect(targetShares(partition(0), "default", "default", one).size).toBe(0);
+    expect(sharesOf({ ...row, paused: ["default"] }, one).size).toBe(0);
+    expect(sharesOf(row, one, "mail").size).toBe(0);
+    expect(targetShares({ partition: row, pool: "big", queue: "default", tasks: one }).size).toBe(0);
+    expect(sharesOf(partition(0), one).size).toBe(0);
     for (const status of ["draining", "stopped", "deleting", "deleted"] as const) {
-      expect(targetShares({ ...row, status }, "default", "default", one).size).toBe(0);
+      expect(sharesOf({ ...row, status }, one).size).toBe(0);
     }
   });
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { virtualClock } from "../../testing/clock.ts";
 import { Turns, type TurnTaker } from "../../worker/turns.ts";
 
 class Tenant implements TurnTaker {
@@ -22,9 +23,8 @@ class Tenant implements TurnTaker {
 }
 
 function turns(slots: number, mayStart = () => true) {
-  let now = 0;
-  const clock = { now: () => now, monotonic: () => now };
-  return { turns: new Turns({ slots, clock, mayStart }), pass: (ms: number) => (now += ms) };
+  const clock = virtualClock();
+  return { turns: new Turns({ slots, clock, mayStart }), pass: (ms: number) => clock.advance(ms) };
 }
 
 describe("Turns", () => {

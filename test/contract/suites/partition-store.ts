@@ -33,6 +33,7 @@ export function partitionStoreSuite(make: Make<PartitionStore>): void {
         paused: [],
         held: { "default/mail": 0, "default/default": 0, "big/mail": 0 },
         shares: { "default/mail": {}, "default/default": {}, "big/mail": {} },
+        cancelSeq: 0,
       });
     });
 
@@ -71,6 +72,36 @@ export function partitionStoreSuite(make: Make<PartitionStore>): void {
       const after = await command(store, "acme", { type: "reconfigure", pools: { default: queues } });
       expect(Object.keys(after.held)).toHaveLength(53);
       expect(after.revision).toBe(before.revision + 1);
+    });
+
+    it("takes fifty queues in and fifty out at once, and remembers those that are out", async () => {
+      const queues = (letter: string) => Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`${letter}_with_quite_a_long_name_${i}`, 1]));
+      await start(store, "acme", { default: queues("a") });
+      for (const letter of ["b", "c", "d"]) await command(store, "acme", { type: "reconfigure", pools: { default: queues(letter) } });
+      const row = await store.get("acme");
+      const left = [...Object.keys(queues("c")), ...Object.keys(queues("d"))].map((queue) => `default/${queue}`).sort();
+      expect(Object.keys(row?.held ?? {}).sort()).toEqual(left);
+      expect(Object.keys(row?.shares ?? {}).sort()).toEqual(left);
+      expect((await store.formerQueues("acme")).sort()).toEqual([...Object.keys(queues("a")), ...Object.keys(queues("b"))].sort());
+      expect(await store.formerQueues("acm")).toEqual([]);
+    });
+
+    it("lets a queue that was out be raised again once it is listed, and nothing raise it before", async () => {
+      const first = await start(store, "acme", { default: { mail: 2, other: 1 } });
+      const raise = (revision: number) =>
+        store.moveShare({ partition: "acme", revision, key: "default/mail", task: "task-1", from: 0, to: 1, maxWorkers: 2 });
+      for (const max of [1, 2]) await command(store, "acme", { type: "reconfigure", pools: { default: { other: max + 1 } } });
+      for (let revision = first.revision; revision < 5; revision++) expect((await raise(revision)).moved).toBe(false);
+      expect((await store.get("acme"))?.held).toEqual({ "default/other": 0 });
+      const again = await command(store, "acme", { type: "reconfigure", pools: { default: { mail: 2 } } });
+      expect((await raise(again.revision)).partition?.held["default/mail"]).toBe(1);
+    });
+
+    it("announces groups of rows", async () => {
+      await store.announce([3, 5]);
+      await store.announce([5]);
+      const { version, shards } = await store.readVersion();
+      expect([version, shards[3], shards[5], shards[4]]).toEqual([2, 1, 2, 0]);
     });
 
     it("lets one of many racing commands through", async () => {
@@ -174,7 +205,16 @@ export function partitionStoreSuite(make: Make<PartitionStore>): void {
       await lower(row);
       expect(await store.bury(row, clock.now())).toBe(true);
       expect(await store.bury(row, clock.now())).toBe(false);
-      expect(await store.get("acme")).toEqual({ id: "acme", status: "deleted", revision: row.revision, pools: {}, paused: [], held: {}, shares: {} });
+      expect(await store.get("acme")).toEqual({
+        id: "acme",
+        status: "deleted",
+        revision: row.revision,
+        pools: {},
+        paused: [],
+        held: {},
+        shares: {},
+        cancelSeq: 0,
+      });
     });
 
     it("is only for a partition that is being deleted", async () => {
@@ -216,6 +256,7 @@ export function partitionStoreSuite(make: Make<PartitionStore>): void {
         paused: [],
         held: { "default/mail": 0 },
         shares: { "default/mail": {} },
+        cancelSeq: 0,
       });
       expect(await store.commit(tombstone, after)).toBeUndefined();
       clock.advance(WEEK + 1_000);

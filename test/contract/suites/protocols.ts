@@ -7,18 +7,17 @@ import { command, start } from "./world.ts";
 export const NOW = 1_900_000_000_000;
 const POOLS = { default: { mail: 5 } };
 const KEY = "default/mail";
-const LEASE: TaskLease = { boot: "task-1", pool: "default", slots: 10, beat: 1, draining: false, free: 10, dead: false };
-export const PARKED = {
-  partition: "acme",
-  id: "job-1",
-  name: "n",
-  queue: "mail",
-  attempt: 1,
-  reason: "retry",
-  due: NOW,
-  since: NOW,
-  body: "{}",
-} as const;
+const LEASE: TaskLease = {
+  boot: "task-1",
+  pool: "default",
+  slots: 10,
+  beat: 1,
+  draining: false,
+  free: 10,
+  full: false,
+  connected: true,
+  dead: false,
+};
 const BURIED = {
   partition: "acme",
   id: "job-1",
@@ -69,11 +68,6 @@ const holding = async (store: Store) => {
   await running(store);
   await move(store, 0, 3);
 };
-const claimed = async (store: Store) => {
-  await store.parked.park(PARKED);
-  await store.parked.claim(PARKED, NOW, NOW + 30_000);
-};
-const parkedRev = async (store: Store) => (await store.parked.get(PARKED))?.rev ?? "";
 const drained = async (store: Store) => {
   await holding(store);
   await command(store.partitions, "acme", { type: "safe_stop" });
@@ -103,6 +97,33 @@ export const PROTOCOLS: readonly Protocol[] = [
     act: async (store) => store.partitions.commit(await row(store), applyCommand("acme", await row(store), { type: "pause", queue: "mail" })),
     answer: { revision: 2, paused: ["mail"], held: { [KEY]: 3 } },
     seen: { revision: 2, paused: ["mail"], shares: { [KEY]: { "task-1": 3 } } },
+  },
+  {
+    name: "commit that forgets a queue",
+    writes: 4,
+    unmarked: [0, 1],
+    prepare: async (store) => {
+      await start(store.partitions, "acme", { default: { mail: 5, old: 1 } });
+      await start(store.partitions, "acme", POOLS);
+    },
+    act: async (store) =>
+      store.partitions.commit(await row(store), applyCommand("acme", await row(store), { type: "reconfigure", pools: { default: { mail: 6 } } })),
+    answer: { revision: 3, held: { [KEY]: 0 } },
+    see: async (store) => [(await row(store)).held, await store.partitions.formerQueues("acme")],
+    seen: [{ [KEY]: 0 }, ["old"]],
+  },
+  {
+    name: "announce",
+    writes: 1,
+    unmarked: [0],
+    atLeast: true,
+    act: async (store) => {
+      await store.partitions.announce([1, 2]);
+      return (await store.partitions.readVersion()).version;
+    },
+    answer: 1,
+    see: async () => 1,
+    seen: 1,
   },
   {
     name: "commit that is refused",
@@ -186,12 +207,11 @@ export const PROTOCOLS: readonly Protocol[] = [
   {
     name: "renew",
     writes: 1,
-    unmarked: [0],
     prepare: (store) => store.tasks.register(LEASE),
-    act: (store) => store.tasks.renew("task-1", { beat: 2, free: 1, draining: false }),
+    act: (store) => store.tasks.renew("task-1", { beat: 2, free: 1, full: true, connected: true, draining: false }),
     answer: true,
     see: (store) => store.tasks.leases(),
-    seen: [{ beat: 2, free: 1, dead: false }],
+    seen: [{ beat: 2, free: 1, full: true, dead: false }],
   },
   {
     name: "declareDead",
@@ -223,82 +243,6 @@ export const PROTOCOLS: readonly Protocol[] = [
     answer: undefined,
     see: (store) => store.tasks.reports(),
     seen: [REPORT],
-  },
-  { name: "park", writes: 1, act: (store) => store.parked.park(PARKED), answer: true, see: (store) => store.parked.get(PARKED), seen: PARKED },
-  {
-    name: "park of a stale attempt",
-    writes: 1,
-    unmarked: [0],
-    prepare: (store) => store.parked.park({ ...PARKED, attempt: 2 }),
-    act: (store) => store.parked.park(PARKED),
-    answer: false,
-    see: (store) => store.parked.get(PARKED),
-    seen: { attempt: 2 },
-  },
-  {
-    name: "claim",
-    writes: 1,
-    prepare: (store) => store.parked.park(PARKED),
-    act: (store) => store.parked.claim(PARKED, NOW, NOW + 30_000),
-    answer: { ...PARKED, due: NOW + 30_000 },
-    see: (store) => store.parked.get(PARKED),
-    seen: { due: NOW + 30_000 },
-  },
-  {
-    name: "a second pump's claim",
-    writes: 1,
-    unmarked: [0],
-    prepare: claimed,
-    act: (store) => store.parked.claim(PARKED, NOW, NOW + 60_000),
-    answer: undefined,
-    see: (store) => store.parked.get(PARKED),
-    seen: { due: NOW + 30_000 },
-  },
-  {
-    name: "remove",
-    writes: 1,
-    prepare: claimed,
-    act: async (store) => store.parked.remove(PARKED, await parkedRev(store)),
-    answer: true,
-    see: (store) => store.parked.get(PARKED),
-    seen: undefined,
-  },
-  {
-    name: "remove of another rev",
-    writes: 1,
-    unmarked: [0],
-    prepare: claimed,
-    act: (store) => store.parked.remove(PARKED, "another"),
-    answer: false,
-    see: (store) => store.parked.get(PARKED),
-    seen: { id: "job-1", due: NOW + 30_000 },
-  },
-  {
-    name: "postpone",
-    writes: 1,
-    prepare: claimed,
-    act: async (store) => store.parked.postpone(PARKED, await parkedRev(store), NOW + 99),
-    answer: true,
-    see: (store) => store.parked.get(PARKED),
-    seen: { due: NOW + 99 },
-  },
-  {
-    name: "touch",
-    writes: 1,
-    prepare: claimed,
-    act: async (store) => (await store.parked.touch(PARKED, 1)) !== undefined,
-    answer: true,
-    see: (store) => store.parked.get(PARKED),
-    seen: { attempt: 1 },
-  },
-  {
-    name: "touch of nothing",
-    writes: 1,
-    unmarked: [0],
-    act: async (store) => (await store.parked.touch(PARKED, 1)) !== undefined,
-    answer: false,
-    see: (store) => store.parked.get(PARKED),
-    seen: undefined,
   },
   {
     name: "bury",

@@ -1,9 +1,27 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { RogerError } from "../../../core/contract/errors.ts";
-import type { TaskLease, TaskReport, TaskStore } from "../../../core/partition/task-store.ts";
+import type { TaskLease, TaskReport, TaskState, TaskStore } from "../../../core/partition/task-store.ts";
 import type { Make, TestClock } from "./world.ts";
 
-const LEASE: TaskLease = { boot: "0192f-a.b-1", pool: "default", slots: 10, beat: 1, draining: false, free: 10, dead: false };
+const LEASE: TaskLease = {
+  boot: "0192f-a.b-1",
+  pool: "default",
+  slots: 10,
+  beat: 1,
+  draining: false,
+  free: 10,
+  full: false,
+  connected: true,
+  dead: false,
+};
+const state = (beat: number, change: Partial<TaskState> = {}): TaskState => ({
+  beat,
+  free: 1,
+  full: false,
+  connected: true,
+  draining: false,
+  ...change,
+});
 
 export function taskStoreSuite(make: Make<TaskStore>): void {
   let store: TaskStore;
@@ -16,9 +34,9 @@ export function taskStoreSuite(make: Make<TaskStore>): void {
     it("are registered, renewed and listed", async () => {
       await store.register(LEASE);
       await store.register({ ...LEASE, boot: "b" });
-      expect(await store.renew("b", { beat: 2, free: 3, draining: true })).toBe(true);
+      expect(await store.renew("b", state(2, { free: 3, draining: true, full: true, connected: false }))).toBe(true);
       const leases = (await store.leases()).sort((a, b) => (a.boot < b.boot ? -1 : 1));
-      expect(leases).toEqual([LEASE, { ...LEASE, boot: "b", beat: 2, free: 3, draining: true }]);
+      expect(leases).toEqual([LEASE, { ...LEASE, boot: "b", beat: 2, free: 3, draining: true, full: true, connected: false }]);
     });
 
     it("may be registered again as long as they live", async () => {
@@ -27,12 +45,30 @@ export function taskStoreSuite(make: Make<TaskStore>): void {
       expect(await store.leases()).toEqual([{ ...LEASE, beat: 2 }]);
     });
 
+    it("keep their latest beat, whatever comes late or twice; and whoever comes late is told that it lives", async () => {
+      await store.register(LEASE);
+      expect(await store.renew(LEASE.boot, state(7, { draining: true }))).toBe(true);
+      expect(await store.renew(LEASE.boot, state(5))).toBe(true);
+      expect(await store.renew(LEASE.boot, state(7, { free: 9 }))).toBe(true);
+      await store.register(LEASE);
+      expect(await store.leases()).toEqual([{ ...LEASE, beat: 7, free: 1, draining: true }]);
+      expect(await store.declareDead(LEASE.boot, 7, clock.now())).toBe(true);
+      for (const beat of [6, 7, 8]) expect(await store.renew(LEASE.boot, state(beat))).toBe(false);
+    });
+
+    it("end at the highest beat when renewals overtake each other", async () => {
+      await store.register(LEASE);
+      const beats = Array.from({ length: 16 }, (_, i) => i + 2);
+      expect(await Promise.all(beats.toReversed().map((beat) => store.renew(LEASE.boot, state(beat))))).toEqual(beats.map(() => true));
+      expect((await store.leases())[0]?.beat).toBe(17);
+    });
+
     it("are declared dead if the beat is the one that was watched, for good", async () => {
       await store.register(LEASE);
-      await store.renew(LEASE.boot, { beat: 2, free: 1, draining: false });
+      await store.renew(LEASE.boot, state(2));
       expect(await store.declareDead(LEASE.boot, 1, clock.now())).toBe(false);
       expect(await store.declareDead(LEASE.boot, 2, clock.now())).toBe(true);
-      expect(await store.renew(LEASE.boot, { beat: 3, free: 1, draining: false })).toBe(false);
+      expect(await store.renew(LEASE.boot, state(3))).toBe(false);
       await expect(store.register(LEASE)).rejects.toBeInstanceOf(RogerError);
       expect(await store.leases()).toEqual([{ ...LEASE, beat: 2, free: 1, dead: true, deadAt: clock.now() }]);
     });
@@ -51,10 +87,7 @@ export function taskStoreSuite(make: Make<TaskStore>): void {
       for (let round = 0; round < 8; round++) {
         const boot = `racer-${round}`;
         await store.register({ ...LEASE, boot });
-        const [renewed, dead] = await Promise.all([
-          store.renew(boot, { beat: 2, free: 0, draining: false }),
-          store.declareDead(boot, 1, clock.now()),
-        ]);
+        const [renewed, dead] = await Promise.all([store.renew(boot, state(2)), store.declareDead(boot, 1, clock.now())]);
         expect(renewed).toBe(!dead);
       }
     });
@@ -66,7 +99,7 @@ export function taskStoreSuite(make: Make<TaskStore>): void {
       await store.forget(LEASE.boot);
       expect(await store.leases()).toEqual([]);
       expect(await store.reports()).toEqual([]);
-      expect(await store.renew(LEASE.boot, { beat: 2, free: 1, draining: false })).toBe(false);
+      expect(await store.renew(LEASE.boot, state(2))).toBe(false);
       expect(await store.leases()).toEqual([]);
       expect(await store.declareDead(LEASE.boot, 1, clock.now())).toBe(true);
     });

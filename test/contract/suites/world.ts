@@ -1,23 +1,11 @@
-import type { Clock } from "../../../core/contract/clock.ts";
 import { applyCommand, type Command } from "../../../core/partition/commands.ts";
 import type { Partition, Pools } from "../../../core/partition/partition.ts";
 import type { PartitionStore } from "../../../core/partition/partition-store.ts";
+import { type VirtualClock, virtualClock } from "../../../testing/clock.ts";
 
 /** A clock that stands still until it is moved. */
-export interface TestClock extends Clock {
-  advance(ms: number): void;
-}
-
-export function testClock(start = 1_900_000_000_000): TestClock {
-  let elapsed = 0;
-  return {
-    now: () => start + elapsed,
-    monotonic: () => elapsed,
-    advance: (ms) => {
-      elapsed += ms;
-    },
-  };
-}
+export type TestClock = VirtualClock;
+export const testClock = virtualClock;
 
 /** Makes a store of one kind, empty, with the clock that it goes by. */
 export type Make<S> = () => Promise<{ readonly store: S; readonly clock: TestClock }>;

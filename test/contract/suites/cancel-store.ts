@@ -1,0 +1,166 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { LIMITS } from "../../../core/contract/limits.ts";
+import type { CancelStore } from "../../../core/job/cancels.ts";
+import type { Make, TestClock } from "./world.ts";
+
+const P = "acme.corp-1";
+const ID = "0192f3a4-1.2:x-9";
+
+/** @param bound how many markers of one partition the stores of `make` take; the system's own is 10,000 */
+export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
+  let store: CancelStore;
+  let clock: TestClock;
+  beforeEach(async () => {
+    ({ store, clock } = await make());
+  });
+
+  const mark = (id = ID, partition = P) => store.mark(partition, id, clock.now());
+  const ids = async (partition = P) => (await store.list(partition)).map(({ id }) => id).sort();
+  const names = (n: number) => Array.from({ length: n }, (_, i) => `job-${String(i).padStart(5, "0")}`);
+
+  describe("mark", () => {
+    it("puts a marker with its time, in its partition", async () => {
+      expect(await store.get(P, ID)).toBeUndefined();
+      expect(await store.list(P)).toEqual([]);
+      expect(await mark()).toBe(true);
+      const marker = { id: ID, at: clock.now() };
+      expect(await store.get(P, ID)).toEqual(marker);
+      expect(await store.list(P)).toEqual([marker]);
+      expect(await store.list("other")).toEqual([]);
+      expect(await store.get("other", ID)).toBeUndefined();
+    });
+
+    it("gives one that is there the newer time, and never an older", async () => {
+      const first = clock.now();
+      await store.mark(P, ID, first);
+      expect(await store.mark(P, ID, first + 5)).toBe(true);
+      expect(await store.mark(P, ID, first + 2)).toBe(true);
+      expect(await store.list(P)).toEqual([{ id: ID, at: first + 5 }]);
+    });
+
+    it("forgets it after 7 days, however far ahead its time lies", async () => {
+      await store.mark(P, ID, Number.MAX_SAFE_INTEGER);
+      clock.advance(LIMITS.cancelKeepMs - 1_000);
+      expect(await store.get(P, ID)).toBeDefined();
+      clock.advance(2_000);
+      expect(await store.get(P, ID)).toBeUndefined();
+      expect(await store.list(P)).toEqual([]);
+    });
+
+    it("keeps the hit of one that is there", async () => {
+      await mark();
+      expect(await store.hit(P, ID, "run-1")).toBe(true);
+      clock.advance(1_000);
+      expect(await mark()).toBe(true);
+      expect(await store.hit(P, ID, "run-2")).toBe(false);
+    });
+
+    it("of one job by many leaves one marker, with the newest time", async () => {
+      const now = clock.now();
+      const answers = await Promise.all(Array.from({ length: 32 }, (_, i) => store.mark(P, ID, now + ((i * 7) % 32))));
+      expect(answers).not.toContain(false);
+      expect(await store.list(P)).toEqual([{ id: ID, at: now + 31 }]);
+    });
+  });
+
+  describe("the bound", () => {
+    it("of markers is per partition; beyond it nothing is written", async () => {
+      for (const id of names(bound)) expect(await mark(id)).toBe(true);
+      expect(await mark("one-more")).toBe(false);
+      expect(await mark("one-more")).toBe(false);
+      expect(await store.get(P, "one-more")).toBeUndefined();
+      expect(await ids()).toEqual(names(bound));
+      expect(await mark("one-more", "other")).toBe(true);
+    });
+
+    it("does not keep a marker that is there from its newer time, nor from its hit", async () => {
+      for (const id of names(bound)) await mark(id);
+      clock.advance(1);
+      expect(await mark("job-00000")).toBe(true);
+      expect((await store.get(P, "job-00000"))?.at).toBe(clock.now());
+      expect(await store.hit(P, "job-00001", "run-3")).toBe(true);
+      expect(await mark("one-more")).toBe(false);
+    });
+
+    it("is not used up by marking the same jobs again and again", async () => {
+      for (let i = 0; i < 2 * bound; i++) {
+        clock.advance(1);
+        expect(await mark(`job-${i % 2}`)).toBe(true);
+      }
+      await Promise.all(Array.from({ length: bound }, () => mark("job-2")));
+      for (const id of names(bound - 3)) expect(await mark(id)).toBe(true);
+      expect(await mark("one-more")).toBe(false);
+    });
+
+    it("counts only what has not lapsed", async () => {
+      const [first = "", ...rest] = names(bound);
+      await mark(first);
+      clock.advance(LIMITS.cancelKeepMs / 2);
+      for (const id of rest) await mark(id);
+      expect(await mark("one-more")).toBe(false);
+      clock.advance(LIMITS.cancelKeepMs / 2 + 1_000);
+      expect(await mark("one-more")).toBe(true);
+      expect(await mark("and-another")).toBe(false);
+      clock.advance(LIMITS.cancelKeepMs / 2 + 1_000);
+      expect(await ids()).toEqual(["one-more"]);
+      for (const id of rest) expect(await mark(id)).toBe(true);
+      expect(await mark("and-another")).toBe(false);
+    });
+
+    it("holds when many come at once", async () => {
+      const answers = await Promise.all(names(bound + 12).map((id) => mark(id)));
+      expect(answers.filter((taken) => taken)).toHaveLength(bound);
+      expect(await store.list(P)).toHaveLength(bound);
+    });
+  });
+
+  describe("a marker", () => {
+    it("is forgotten after 7 days, with its hit, whether or not it is still in the table", async () => {
+      await mark();
+      await store.hit(P, ID, "run-4");
+      clock.advance(LIMITS.cancelKeepMs - 1_000);
+      expect(await ids()).toEqual([ID]);
+      clock.advance(2_000);
+      expect(await store.get(P, ID)).toBeUndefined();
+      expect(await store.list(P)).toEqual([]);
+      expect(await store.hit(P, ID, "run-5")).toBe(false);
+      expect(await mark()).toBe(true);
+      expect(await store.list(P)).toEqual([{ id: ID, at: clock.now() }]);
+      expect(await store.hit(P, ID, "run-6")).toBe(true);
+    });
+
+    it("lasts 7 days from its newer time", async () => {
+      await mark();
+      clock.advance(LIMITS.cancelKeepMs - 1_000);
+      await mark();
+      clock.advance(LIMITS.cancelKeepMs - 1_000);
+      expect(await ids()).toEqual([ID]);
+    });
+  });
+
+  describe("hit", () => {
+    it("is for one caller ever, and leaves the marker", async () => {
+      await mark();
+      expect(await store.hit(P, ID, "run-7")).toBe(true);
+      expect(await store.hit(P, ID, "run-7")).toBe(true);
+      expect(await store.hit(P, ID, "run-8")).toBe(false);
+      expect(await store.get(P, ID)).toEqual({ id: ID, at: clock.now() });
+      expect(await store.list(P)).toEqual([{ id: ID, at: clock.now() }]);
+    });
+
+    it("finds none where there is no marker, and makes none", async () => {
+      expect(await store.hit(P, ID, "run-9")).toBe(false);
+      expect(await store.list(P)).toEqual([]);
+      await mark();
+      expect(await store.hit(P, "another", "run-10")).toBe(false);
+      expect(await store.hit("other", ID, "run-11")).toBe(false);
+      expect(await store.hit(P, ID, "run-12")).toBe(true);
+    });
+
+    it("is had by one of many", async () => {
+      await mark();
+      const answers = await Promise.all(Array.from({ length: 32 }, (_, i) => store.hit(P, ID, `run-${i}`)));
+      expect(answers.filter((first) => first)).toHaveLength(1);
+    });
+  });
+}

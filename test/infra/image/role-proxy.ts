@@ -1,0 +1,102 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+import type { StageGraph } from "../graph/graph.ts";
+import { arn } from "../graph/mocks.ts";
+
+/** Where DynamoDB and ECS really are. */
+export interface Endpoints {
+  readonly dynamodb: string;
+  readonly ecs: string;
+}
+
+/** One request as IAM sees it. */
+interface Asked {
+  readonly action: string;
+  readonly resources: readonly string[];
+}
+
+/**
+ * DynamoDB and ECS as one role sees them: what its policy in the graph does not allow is refused, as IAM would. So a right
+ * that was forgotten fails here, and not in AWS.
+ */
+export class RoleProxy {
+  readonly url: string;
+  /** What was refused. */
+  readonly refused: string[] = [];
+  /** What was asked for and allowed. */
+  readonly used = new Set<string>();
+  readonly #allowed: ReadonlySet<string>;
+  readonly #close: () => Promise<void>;
+
+  private constructor(url: string, allowed: ReadonlySet<string>, close: () => Promise<void>) {
+    this.url = url;
+    this.#allowed = allowed;
+    this.#close = close;
+  }
+
+  static async start(graph: StageGraph, role: string, endpoints: () => Endpoints): Promise<RoleProxy> {
+    let proxy: RoleProxy | undefined;
+    const server = createServer((request, response) => {
+      const answered = proxy?.answer(graph, request, response, endpoints()) ?? Promise.reject(new Error("not ready"));
+      answered.catch((error: unknown) => response.writeHead(502).end(String(error)));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const close = async () => {
+      server.close();
+      server.closeAllConnections();
+    };
+    proxy = new RoleProxy(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, rightsOf(graph, role), close);
+    return proxy;
+  }
+
+  /** What the role may do and did not, of the two services. */
+  get unused(): string[] {
+    return [...this.#allowed].filter((right) => /^(dynamodb|ecs:(Describe|Update)Service)/.test(right) && !this.used.has(right)).toSorted();
+  }
+
+  stop(): Promise<void> {
+    return this.#close();
+  }
+
+  private async answer(graph: StageGraph, request: IncomingMessage, response: ServerResponse, endpoints: Endpoints): Promise<void> {
+    const body = await buffer(request);
+    const target = String(request.headers["x-amz-target"]);
+    const { action, resources } = asked(graph, target, JSON.parse(body.toString()) as Record<string, unknown>);
+    const missing = resources.map((resource) => `${action} ${resource}`).filter((right) => !this.#allowed.has(right));
+    if (missing.length > 0) {
+      this.refused.push(...missing);
+      const refusal = { __type: "com.amazon.coral.service#AccessDeniedException", message: `not authorized: ${missing.join(", ")}` };
+      response.writeHead(400, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify(refusal));
+      return;
+    }
+    for (const resource of resources) this.used.add(`${action} ${resource}`);
+    const { host: _, connection: __, "content-length": ___, ...headers } = request.headers as Record<string, string>;
+    const answer = await fetch(action.startsWith("ecs:") ? endpoints.ecs : endpoints.dynamodb, { method: "POST", headers, body });
+    const answered = Buffer.from(await answer.arrayBuffer());
+    const kept = [...answer.headers].filter(([name]) => name.startsWith("x-amz") || name === "content-type");
+    response.writeHead(answer.status, Object.fromEntries(kept)).end(answered);
+  }
+}
+
+function asked(graph: StageGraph, target: string, body: Record<string, unknown>): Asked {
+  const [service = "", operation = ""] = target.split(".");
+  if (service.startsWith("DynamoDB")) {
+    const table = graph.of("aws:dynamodb/table:Table").find(({ inputs }) => inputs.name === body.TableName);
+    const resource = arn("dynamodb", table?.name ?? "no table of ours");
+    return { action: `dynamodb:${operation}`, resources: [body.IndexName === undefined ? resource : `${resource}/index/${body.IndexName}`] };
+  }
+  const names = (body.services ?? [body.service]) as string[];
+  const services = graph.of("aws:ecs/service:Service");
+  return { action: `ecs:${operation}`, resources: names.map((name) => services.find(({ inputs }) => inputs.name === name)?.id ?? name) };
+}
+
+/** `dynamodb:GetItem arn:…`, for each pair that the role's policy allows. */
+function rightsOf(graph: StageGraph, role: string): ReadonlySet<string> {
+  const statements = (graph.one("aws:iam/role:Role", role).inlinePolicies as { policy: string }[]).flatMap(
+    ({ policy }) => JSON.parse(policy).Statement as { Action: string[]; Resource: string[] }[],
+  );
+  return new Set(statements.flatMap(({ Action, Resource }) => Action.flatMap((action) => Resource.map((resource) => `${action} ${resource}`))));
+}

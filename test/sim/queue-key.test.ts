@@ -1,0 +1,38 @@
+import { describe, it } from "vitest";
+import { everyWay, manyWays } from "./search.ts";
+
+const rivals = ["A", "B"].map((id) => ({ id, queueKey: "q" }));
+const [single = { id: "A", queueKey: "q" }] = rivals;
+
+describe("a queue key: one job at a time, never run again once done, no key left behind", { timeout: 120_000 }, () => {
+  it("is had by one of two who enqueue", () => everyWay("two enqueue", { jobs: rivals, tasks: 1 }, 400));
+
+  it("survives a crash of whoever enqueues or runs, and a retry", () =>
+    everyWay("one crash, one retry", { jobs: [single], tasks: 1, budget: { crashes: 1, failures: 1, jumps: 1 } }, 250));
+
+  it("survives a lost connection whose handler runs on", () =>
+    everyWay("one loss", { jobs: [single], tasks: 1, queued: true, budget: { losses: 1, failures: 1 } }, 250));
+
+  it("survives a cancel at any step", () => everyWay("one cancel", { jobs: [single], tasks: 1, budget: { cancels: 1, failures: 1 } }));
+
+  it("survives all of it together", () =>
+    manyWays(
+      "everything",
+      { jobs: [...rivals, { id: "C" }], tasks: 2, budget: { crashes: 2, losses: 1, failures: 1, cancels: 1, copies: 1, jumps: 3 } },
+      300,
+    ));
+});
+
+describe("both keys together", { timeout: 120_000 }, () => {
+  const jobs = [
+    { id: "A", queueKey: "a", executionKey: "k" },
+    { id: "B", queueKey: "b", executionKey: "k" },
+    { id: "C", queueKey: "a", executionKey: "k" },
+  ];
+
+  it("wait without holding the queue key, and lose no wake-up", () =>
+    manyWays("no time", { jobs: jobs.slice(0, 2), tasks: 2, queued: true, timeless: true }));
+
+  it("survive all of it together", () =>
+    manyWays("everything", { jobs, tasks: 2, budget: { crashes: 2, losses: 2, failures: 1, cancels: 1, copies: 1, jumps: 3 } }, 300));
+});

@@ -1,0 +1,125 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Hook, PortCall } from "../../testing/calls.ts";
+
+/** A strand of one process's work: a run, a publish of the pump, an enqueue, a cancel. It stands still at every call of a port. */
+export interface Strand {
+  readonly name: string;
+  /** The process that it dies with. */
+  readonly process: string;
+  /** What it was answered so far: with the same answers it is at the same place. */
+  readonly answers: string[];
+  pending: PendingCall | undefined;
+  /** Its work has returned; a call that it did not wait for may still stand. */
+  returned: boolean;
+}
+
+export interface PendingCall {
+  readonly call: PortCall;
+  goOn(): void;
+}
+
+/**
+ * Lets strands of work take their steps one at a time, in an order of the test's own. A step is everything between two
+ * calls of a port: the effect of the first call, and what follows in memory.
+ */
+export class Scheduler {
+  /** Acks are no steps of their own. */
+  acksAtOnce = false;
+  readonly strands = new Map<string, Strand>();
+  readonly #current = new AsyncLocalStorage<Strand>();
+  readonly #dead = new Set<string>();
+
+  /** Every call of this process stands still until it is chosen; those of a dead process for ever. */
+  readonly hook: Hook = {
+    before: (call) => {
+      const current = this.#current.getStore();
+      if (current === undefined) return undefined;
+      if (call.port === "delivery" && this.acksAtOnce) return undefined;
+      // Nobody waits for an ack: it is on its way by itself, and can be lost with its process.
+      const strand = call.port === "delivery" ? this.#settlement(current, call) : current;
+      return new Promise<void>((resolve) => {
+        if (this.#dead.has(strand.process)) return;
+        strand.pending = {
+          call,
+          goOn: () => {
+            strand.pending = undefined;
+            if (strand !== current) this.#end(strand);
+            resolve();
+          },
+        };
+      });
+    },
+  };
+
+  /** The strand that runs right now. */
+  get current(): Strand | undefined {
+    return this.#current.getStore();
+  }
+
+  /** A port whose answers are noted, so that equal places are known as equal. */
+  observed<Port extends object>(port: Port): Port {
+    const methods = Object.entries(port).map(([name, method]: [string, (...args: unknown[]) => Promise<unknown>]) => [
+      name,
+      async (...args: unknown[]) => {
+        const strand = this.#current.getStore();
+        const answer = await method(...args);
+        strand?.answers.push(`${name} ${JSON.stringify(answer)}`);
+        return answer;
+      },
+    ]);
+    return Object.fromEntries(methods) as Port;
+  }
+
+  /** Begins a strand; it runs to its first call. */
+  async begin(name: string, process: string, work: () => Promise<unknown>): Promise<Strand> {
+    const strand: Strand = { name, process, answers: [], pending: undefined, returned: false };
+    this.strands.set(name, strand);
+    this.#current.run(strand, () => {
+      void work().then(
+        () => this.#returned(strand),
+        (error: unknown) => {
+          this.#returned(strand);
+          this.failures.push(error);
+        },
+      );
+    });
+    await quiet();
+    return strand;
+  }
+
+  /** What strands threw: none should. */
+  readonly failures: unknown[] = [];
+
+  async step(strand: Strand): Promise<void> {
+    strand.pending?.goOn();
+    await quiet();
+    if (strand.returned && strand.pending === undefined) this.#end(strand);
+  }
+
+  /** Not another line of this process runs. */
+  kill(process: string): void {
+    this.#dead.add(process);
+    for (const strand of [...this.strands.values()]) if (strand.process === process) this.#end(strand);
+  }
+
+  #settlement({ name, process }: Strand, { method }: PortCall): Strand {
+    const strand: Strand = { name: `the ${method} of ${name}`, process, answers: [], pending: undefined, returned: false };
+    this.strands.set(strand.name, strand);
+    return strand;
+  }
+
+  #returned(strand: Strand): void {
+    strand.returned = true;
+    if (strand.pending === undefined) this.#end(strand);
+  }
+
+  #end(strand: Strand): void {
+    strand.pending = undefined;
+    this.strands.delete(strand.name);
+  }
+}
+
+/** All that can run by itself has run. */
+export function quiet(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

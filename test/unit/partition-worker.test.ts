@@ -1,0 +1,191 @@
+import { describe, expect, it, vi } from "vitest";
+import { queueKey } from "../../core/contract/names.ts";
+import { Window } from "../../core/contract/window.ts";
+import { applyCommand } from "../../core/partition/commands.ts";
+import { heldOf, type Partition, shareOf } from "../../core/partition/partition.ts";
+import type { PartitionStore, ShareMove } from "../../core/partition/partition-store.ts";
+import { type ShareTask, targetShares, wantedShare } from "../../core/partition/shares.ts";
+import { virtualClock } from "../../testing/clock.ts";
+import type { PartitionWatch } from "../../worker/partition-watch.ts";
+import { PartitionWorker } from "../../worker/partition-worker.ts";
+import type { WorkBench } from "../../worker/queue-worker.ts";
+import type { Turns } from "../../worker/turns.ts";
+
+/** A partition's worker between a table in memory and a broker that does nothing. */
+function setUp() {
+  const clock = virtualClock();
+  const moves: string[] = [];
+  const table = { row: undefined as Partition | undefined, away: false };
+  const peers: ShareTask[] = [{ boot: "me", slots: 10 }];
+  let copy: Partition | undefined;
+  const partitions: Partial<PartitionStore> = {
+    async moveShare({ key, from, to, task, maxWorkers }: ShareMove) {
+      moves.push(`${key} ${from}>${to}`);
+      if (table.away) throw new Error("the table is away");
+      const row = table.row as Partition;
+      const held = heldOf(row, key) + to - from;
+      if (shareOf(row, key, task) !== from || (to > from && held > maxWorkers)) return { moved: false, partition: row };
+      table.row = { ...row, held: { ...row.held, [key]: held }, shares: { ...row.shares, [key]: to === 0 ? {} : { [task]: to } } };
+      return { moved: true, partition: table.row };
+    },
+  };
+  const watch = {
+    get: () => copy,
+    accept: (row: Partition) => {
+      copy = row;
+    },
+    refresh: async () => {
+      copy = table.row;
+      return copy;
+    },
+  };
+  const bench: Partial<WorkBench> = {
+    boot: "me",
+    pool: "default",
+    watch: watch as unknown as PartitionWatch,
+    partitions: partitions as PartitionStore,
+    moves: new Window(8),
+    clock,
+    emit: () => undefined,
+    openChannel: () => ({
+      subscribe: () => ({ setPrefetch: async () => undefined, stop: async () => undefined }),
+      close: async () => undefined,
+    }),
+    placement: {
+      wanted: (row, queue, share) => {
+        if (row === undefined) return 0;
+        const sharing = { partition: row, pool: "default", queue, tasks: peers };
+        return wantedShare(sharing, "me", share, targetShares(sharing));
+      },
+      isServedElsewhere: () => peers.some(({ boot, full }) => boot !== "me" && !full),
+    },
+    takeBackMs: 30_000,
+  };
+  const worker = new PartitionWorker("acme", bench as WorkBench, { offer: () => undefined, release: () => undefined } as unknown as Turns);
+  const list = async (queues: Record<string, number>): Promise<void> => {
+    const type = table.row === undefined ? "start" : "reconfigure";
+    table.row = applyCommand("acme", table.row, { type, pools: { default: queues } });
+    copy = table.row;
+    worker.reconcile(copy);
+    await worker.rested();
+  };
+  /** The table and the copy say so, and no worker is told. */
+  const widen = (queue: string, maxWorkers: number): void => {
+    const row = table.row as Partition;
+    table.row = applyCommand("acme", row, { type: "reconfigure", pools: { default: { ...row.pools.default, [queue]: maxWorkers } } });
+    copy = table.row;
+  };
+  const share = (queue: string): number => shareOf(table.row as Partition, queueKey("default", queue), "me");
+  return { worker, list, widen, share, moves, table, clock, peers, row: () => table.row as Partition };
+}
+
+describe("a queue of a partition", () => {
+  it("that is dropped is given up and forgotten; listed again, it is kept by a new keeper, and the old one never acts", async () => {
+    const { worker, list, share, moves, widen } = setUp();
+    await list({ mail: 3, other: 1 });
+    expect([share("mail"), share("other")]).toEqual([3, 1]);
+    const old = worker.queues.get("mail");
+    await list({ other: 1 });
+    expect([share("mail"), [...worker.queues.keys()]]).toEqual([0, ["other"]]);
+    await list({ mail: 2, other: 1 });
+    expect(share("mail")).toBe(2);
+    expect(worker.queues.get("mail")).not.toBe(old);
+    moves.length = 0;
+    // There is room: one that still acted would take it.
+    widen("mail", 5);
+    for (const listed of [true, false]) {
+      old?.reconcile(listed);
+      await old?.rested();
+    }
+    expect(moves).toEqual([]);
+    expect(share("mail")).toBe(2);
+  });
+
+  it("that could not be moved while the table was away is not tried again once its keeper is closed", async () => {
+    vi.useFakeTimers();
+    try {
+      const { worker, list, moves, table } = setUp();
+      table.away = true;
+      await list({ mail: 3 });
+      expect(moves.length).toBeGreaterThan(0);
+      await worker.close();
+      moves.length = 0;
+      table.away = false;
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(moves).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("is forgotten though it never held anything", async () => {
+    const { worker, list } = setUp();
+    await list({ mail: 0, other: 1 });
+    await list({ other: 1 });
+    expect([...worker.queues.keys()]).toEqual(["other"]);
+  });
+
+  it("at rest costs nothing when it is looked at again", async () => {
+    const { worker, list, moves, row } = setUp();
+    await list({ mail: 3 });
+    moves.length = 0;
+    const rested = vi.spyOn(worker.queues.get("mail") as never, "rested");
+    for (let i = 0; i < 100; i++) worker.reconcile(row());
+    await worker.rested();
+    expect(moves).toEqual([]);
+    expect(rested).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("a queue that is let go", () => {
+  async function setUpShed(options: { readonly peer?: ShareTask }) {
+    const world = setUp();
+    if (options.peer !== undefined) world.peers.push(options.peer);
+    await world.list({ mail: 3 });
+    const before = world.share("mail");
+    const mail = world.worker.queues.get("mail");
+    const look = async (ms: number, forAll = true): Promise<boolean | undefined> => {
+      world.clock.advance(ms);
+      const told = mail?.shed(world.row(), forAll);
+      await world.worker.rested();
+      return told;
+    };
+    return { ...world, before, look };
+  }
+
+  it("is kept when no other task has room", async () => {
+    for (const peer of [undefined, { boot: "peer", slots: 10, full: true }]) {
+      const { look, share, before } = await setUpShed(peer === undefined ? {} : { peer });
+      expect(await look(0)).toBe(false);
+      expect(share("mail")).toBe(before);
+    }
+  });
+
+  it("is told of once, and only if jobs of it wait", async () => {
+    const { look, share } = await setUpShed({ peer: { boot: "peer", slots: 10 } });
+    expect([await look(0), await look(300), share("mail")]).toEqual([true, false, 0]);
+    const idle = await setUpShed({ peer: { boot: "peer", slots: 10 } });
+    expect([await idle.look(0, false), idle.share("mail")]).toEqual([false, 0]);
+  });
+
+  it("comes back when nobody has taken it in time, and then stays for as long", async () => {
+    const { look, share, before } = await setUpShed({ peer: { boot: "peer", slots: 10 } });
+    await look(0);
+    await look(29_000);
+    expect(share("mail")).toBe(0);
+    await look(1_000);
+    expect(share("mail")).toBe(before);
+    await look(29_000);
+    expect(share("mail")).toBe(before);
+    expect(await look(1_000)).toBe(true);
+    expect(share("mail")).toBe(0);
+  });
+
+  it("stays away as long as somebody holds it", async () => {
+    const { look, share, table, row } = await setUpShed({ peer: { boot: "peer", slots: 10 } });
+    await look(0);
+    table.row = { ...row(), held: { "default/mail": 3 }, shares: { "default/mail": { peer: 3 } } };
+    await look(60_000);
+    expect(share("mail")).toBe(0);
+  });
+});
