@@ -5,7 +5,7 @@ const BROKER = ["./test/global/rabbitmq.ts"];
 export default defineConfig({
   test: {
     pool: "forks",
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 120_000,
     teardownTimeout: 60_000,
