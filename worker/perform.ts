@@ -1,8 +1,5 @@
-import type { Clock } from "../core/contract/clock.ts";
 import { checkArgs, type JobDefinition } from "../core/job/define-job.ts";
 import type { Envelope } from "../core/job/envelope.ts";
-import type { Emit } from "./events.ts";
-import { refOf } from "./record.ts";
 import type { Run } from "./run.ts";
 
 /** Runs a job's handler in a worker thread of its own, which can be killed. */
@@ -19,8 +16,6 @@ export interface Threads {
 
 export interface PerformOptions {
   readonly threads: Threads;
-  readonly clock: Clock;
-  readonly emit: Emit;
   readonly graceMs: number;
 }
 
@@ -32,9 +27,9 @@ export type Performed = { readonly ok: true } | { readonly ok: false; readonly e
 /**
  * Runs the handler until it has settled, or its thread is dead. Whatever it throws is its result, never ours.
  *
- * A job without a limit of its own gets no timer. One with a limit, counted from the begin of its handler, is aborted when it is over; inline, the handler may
- * ignore that: it is then reported as stuck, and honestly keeps its slot and share until it settles. A thread that ignores it
- * is killed; only one that sits in native code may outlive that, and is reported, too.
+ * A job without a limit of its own gets no timer. One with a limit, counted from the begin of its handler, is aborted when
+ * it is over; inline, the handler may ignore that, and keeps its slot and share until it settles (stuck-runs.ts reports it).
+ * A thread that ignores it is killed.
  */
 export async function perform(options: PerformOptions, definition: JobDefinition, envelope: Envelope, run: Run): Promise<Performed> {
   try {
@@ -43,8 +38,9 @@ export async function perform(options: PerformOptions, definition: JobDefinition
     if (!args.ok) return { invalidArgs: args.problem };
     if (run.aborted !== undefined) return { ok: false, error: run.signal.reason };
     run.performing = true;
-    if (definition.maxExecutionMs === undefined && definition.isolation === "inline") await definition.perform(args.value, run);
-    else await watched(options, definition, definition.isolation === "thread" ? envelope.args : args.value, run);
+    if (definition.isolation === "thread") await performInThread(options, definition, envelope.args, run);
+    else if (definition.maxExecutionMs === undefined) await definition.perform(args.value, run);
+    else await limited(definition, args.value, run, definition.maxExecutionMs);
     return { ok: true };
   } catch (error) {
     return { ok: false, error };
@@ -55,33 +51,33 @@ export async function perform(options: PerformOptions, definition: JobDefinition
   }
 }
 
-async function watched({ threads, clock, emit, graceMs }: PerformOptions, definition: JobDefinition, args: unknown, run: Run): Promise<void> {
-  const inThread = definition.isolation === "thread";
-  const { maxExecutionMs } = definition;
+async function limited(definition: JobDefinition, args: unknown, run: Run, maxExecutionMs: number): Promise<void> {
+  const limit = setTimeout(() => run.abort("timed_out"), maxExecutionMs);
+  try {
+    await definition.perform(args, run);
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+async function performInThread(
+  { threads, graceMs }: PerformOptions,
+  { name, maxExecutionMs }: JobDefinition,
+  args: unknown,
+  run: Run,
+): Promise<void> {
   let limit: NodeJS.Timeout | undefined;
-  let stuck: NodeJS.Timeout | undefined;
   const limitTo = (ms: number): void => {
     clearTimeout(limit);
     limit = setTimeout(() => run.abort("timed_out"), ms);
   };
-  const stuckAfterMs = inThread ? 2 * graceMs : graceMs;
-  const onAbort = (): void => {
-    stuck = setTimeout(() => {
-      run.stuckSince = clock.now();
-      if (run.envelope !== undefined) emit({ type: "job_stuck", job: refOf(run.envelope), why: run.aborted ?? "timed_out" });
-    }, stuckAfterMs);
-  };
-  if (maxExecutionMs !== undefined) limitTo(inThread ? maxExecutionMs + THREAD_START_MS : maxExecutionMs);
+  if (maxExecutionMs !== undefined) limitTo(maxExecutionMs + THREAD_START_MS);
   const onStarted = (): void => {
     if (maxExecutionMs !== undefined) limitTo(maxExecutionMs);
   };
-  run.signal.addEventListener("abort", onAbort, { once: true });
   try {
-    if (inThread) await threads.perform(run, definition.name, args, graceMs, onStarted);
-    else await definition.perform(args, run);
+    await threads.perform(run, name, args, graceMs, onStarted);
   } finally {
-    run.signal.removeEventListener("abort", onAbort);
     clearTimeout(limit);
-    clearTimeout(stuck);
   }
 }

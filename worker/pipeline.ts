@@ -24,6 +24,7 @@ import { LoopLag } from "./loop-lag.ts";
 import type { Threads } from "./perform.ts";
 import { Recorder } from "./record.ts";
 import type { Run } from "./run.ts";
+import { StuckRuns } from "./stuck-runs.ts";
 import { Suspects } from "./suspects.ts";
 
 /** The part of the global state that jobs live in. */
@@ -89,6 +90,7 @@ export class Pipeline implements Service {
     const runs = new KnownRuns(boot, tasks);
     const debts = new Debts(emit, clock);
     const loopLag = new LoopLag();
+    const stuckRuns = new StuckRuns({ registry, clock, emit, graceMs: timings.grace, running: () => running() });
     const longRuns = new LongRuns({ boot, parked, clock, timings, emit, running: () => running(), giveBackOlderThan });
     this.#debts = debts;
     this.recorder = new Recorder({ parked, buried, clock, emit });
@@ -124,7 +126,7 @@ export class Pipeline implements Service {
       graceMs: timings.grace,
       pause,
     });
-    this.#services = [loopLag, debts, longRuns, threads];
+    this.#services = [loopLag, debts, longRuns, stuckRuns, threads];
   }
 
   /** No key is held by a run that has ended. */
