@@ -1,4 +1,5 @@
-import type { Logger } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
+import type { BrokerEvent } from "../broker/events.ts";
 import { describeError } from "../core/contract/errors.ts";
 import type { JobLog } from "../core/job/context.ts";
 import type { WorkerEvent } from "./events.ts";
@@ -23,6 +24,31 @@ const LEVELS: Readonly<Record<WorkerEvent["type"], "debug" | "info" | "warn" | "
   job_handed_back: "info",
   trouble: "warn",
 };
+
+const BROKER_LEVELS: Readonly<Record<BrokerEvent["kind"], "info" | "warn" | "error">> = {
+  connected: "info",
+  disconnected: "warn",
+  connect_failed: "warn",
+  blocked: "warn",
+  unblocked: "info",
+  channel_lost: "warn",
+  consumer_cancelled: "warn",
+  queue_created: "info",
+  retrying: "warn",
+  listener_failed: "error",
+};
+
+/** JSON lines, on standard output unless told otherwise. An Error is written as its name, message and stack: of itself it is `{}`. */
+export function openLog(level: string, destination?: DestinationStream): Logger {
+  const error = (value: unknown): unknown => (value instanceof Error ? describeError(value) : value);
+  const formatters = { level: (label: string) => ({ level: label }) };
+  return pino({ level, base: null, formatters, serializers: { error, err: error } }, destination);
+}
+
+/** Writes what the broker room tells as log lines. */
+export function logBroker(logger: Logger): (event: BrokerEvent) => void {
+  return ({ kind, ...fields }) => logger[BROKER_LEVELS[kind]](fields, `broker: ${kind.replaceAll("_", " ")}`);
+}
 
 /** Writes a task's events as log lines: a subscriber like any other. */
 export function logEvents(logger: Logger): (event: WorkerEvent) => void {

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import pino from "pino";
 import { openBroker } from "../broker/broker.ts";
 import { workerEnvironment } from "../client/environment.ts";
 import { systemClock } from "../core/contract/clock.ts";
@@ -11,14 +10,14 @@ import { openStore, type Store } from "../store/store.ts";
 import { ecsTask } from "./ecs-metadata.ts";
 import { JobThreads } from "./job-threads.ts";
 import { importJobs } from "./jobs-module.ts";
-import { jobLog, logEvents } from "./log.ts";
+import { jobLog, logBroker, logEvents, openLog } from "./log.ts";
 import { ThreadWatchdog } from "./watchdog.ts";
 import { Worker } from "./worker.ts";
 
 /** The ECS process: one task. Ends with 0 after a graceful stop, 1 when it could not start or lost its lease. */
 const environment = workerEnvironment();
 const { table, amqpUrl, pool, slots, healthPort, drainMs, reportMs } = environment;
-const logger = pino({ level: environment.logLevel, base: null });
+const logger = openLog(environment.logLevel);
 const emit = logEvents(logger);
 const timings = { ...DEFAULT_TIMINGS, drain: drainMs, report: reportMs };
 
@@ -37,11 +36,7 @@ const worker = new Worker({
   threads: new JobThreads(environment.jobs, slots, { emit }),
   // The lease has sockets of its own: however much else is asked of the table, a renewal never waits in line.
   store: { ...open(), tasks: open().tasks },
-  broker: openBroker({
-    url: amqpUrl,
-    name: `roger-worker ${boot}`,
-    onEvent: (event) => logger.info(event, "broker"),
-  }),
+  broker: openBroker({ url: amqpUrl, name: `roger-worker ${boot}`, onEvent: logBroker(logger) }),
   watchdog: new ThreadWatchdog(timings.watchdog),
   clock: systemClock,
   timings,

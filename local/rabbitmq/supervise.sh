@@ -16,11 +16,9 @@ exec 3<&0
 # Telling a dead parent that the node has ended must not end the cleaning up.
 trap '' PIPE
 
-# A quorum queue reserves three handles. Erlang sizes a table by this bound: "unlimited" would cost gigabytes.
-handles=$(ulimit -Hn)
-case $handles in unlimited) handles=65536 ;; esac
-if [ "$handles" -gt 65536 ]; then handles=65536; fi
-ulimit -Sn "$handles"
+# A quorum queue reserves three handles, and a node without any left accepts no connection. Erlang sizes a table by this
+# bound: "unlimited" would cost gigabytes. Only root may raise the hard limit; others get what they may have.
+ulimit -n 65536 2>/dev/null || ulimit -Sn "$(ulimit -Hn)"
 
 # In the foreground, because a port mapper that Erlang starts is a daemon which outlives everything.
 "$epmd" -port "$epmd_port" -address 127.0.0.1 </dev/null >/dev/null 2>&1 3<&- &
