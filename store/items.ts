@@ -157,6 +157,8 @@ export interface Query extends Expression {
   readonly fields?: string;
   readonly limit?: number;
   readonly after?: Key;
+  /** The last ones first. @default false */
+  readonly backwards?: boolean;
   /** @default true; must be false with an index */
   readonly consistent?: boolean;
 }
@@ -172,6 +174,7 @@ export async function queryPage<T extends Key>({ document, name }: Table, query:
     ExpressionAttributeValues: query.values,
     Limit: query.limit,
     ExclusiveStartKey: query.after,
+    ScanIndexForward: query.backwards !== true,
     ConsistentRead: query.consistent ?? true,
   });
   try {

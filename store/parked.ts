@@ -1,4 +1,4 @@
-import type { DueRef, Expedited, NewParkedJob, ParkedJob, ParkedReason, ParkedRef, ParkedStore } from "../core/job/parked.ts";
+import type { Due, DueEnd, Expedited, NewParkedJob, ParkedJob, ParkedReason, ParkedRef, ParkedStore } from "../core/job/parked.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { dueKey, dueKeys } from "./due-index.ts";
 import { atRev, deleteItem, type Key, newRev, putItem, queryPage, readItem, type Table, updateItem } from "./items.ts";
@@ -11,7 +11,7 @@ interface ParkedItem extends Key {
   readonly attempt: number;
   readonly reason: ParkedReason;
   readonly due: number;
-  /** Where the due index keeps it; follows from the job's id. */
+  /** Where the due index keeps it; follows from partition and id. */
   readonly due_pk: string;
   readonly since: number;
   readonly body: string;
@@ -57,7 +57,7 @@ const ROUNDS = 5;
 export function parkedStore(table: Table): ParkedStore {
   return {
     park: (job, run) => park(table, job, run),
-    due: (shard, now, limit) => due(table, shard, now, limit),
+    due: (shard, now, limit, from = "oldest") => due(table, shard, { now, limit, from }),
     claim: (ref, now, until) => claim(table, ref, now, until),
     remove: (ref, rev) => deleteItem(table, keyOf(ref), atRev(rev)),
     postpone: (ref, rev, due) => postpone(table, ref, rev, due),
@@ -85,13 +85,15 @@ async function park(table: Table, job: NewParkedJob, run = job.run ?? NOBODY): P
 export function parkedItem(job: NewParkedJob, rev: string): ParkedItem {
   const { name, queue, attempt, reason, due, since, body, run } = job;
   const held = run === undefined ? {} : { run };
-  return { ...keyOf(job), name, queue, attempt, reason, due, due_pk: dueKey(job.id), since, body, ...held, rev };
+  return { ...keyOf(job), name, queue, attempt, reason, due, due_pk: dueKey(job.partition, job.id), since, body, ...held, rev };
 }
 
 /** What is in the index and no parked job is a queue key: nothing else carries `due_pk`. */
-async function due(table: Table, shard: number, now: number, limit: number): Promise<DueRef[]> {
-  const keys = await dueKeys(table, shard, now, limit);
-  return keys.map((key) => (key.pk.startsWith(PREFIX) ? { kind: "parked", ref: refOf(key) } : { kind: "queue_key", ref: handleOf(key) }));
+async function due(table: Table, shard: number, wish: { readonly now: number; readonly limit: number; readonly from: DueEnd }): Promise<Due[]> {
+  const keys = await dueKeys(table, shard, wish);
+  return keys.map(({ due: at, ...key }) =>
+    key.pk.startsWith(PREFIX) ? { kind: "parked", ref: refOf(key), at } : { kind: "queue_key", ref: handleOf(key), at },
+  );
 }
 
 function claim(table: Table, ref: ParkedRef, now: number, until: number): Promise<ParkedJob | undefined> {

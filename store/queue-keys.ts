@@ -96,7 +96,7 @@ async function claim(table: Table, ref: QueueKeyRef, wanted: Parameters<QueueKey
         ":attempt": attempt,
         ":outbox": outbox,
         ":due": due,
-        ":due_pk": dueKey(key.sk),
+        ":due_pk": dueKey(ref.partition, key.sk),
         ":now": now,
         ":rev": rev,
       },
@@ -111,7 +111,7 @@ export function claimedItem(ref: QueueKeyRef, claimed: { readonly outbox: NewPar
   const { outbox, due } = claimed;
   const key = keyOf(ref);
   const { id: job_id, attempt } = outbox;
-  return { ...key, job_id, state: "publishing", attempt, outbox, due, due_pk: dueKey(key.sk), rev, claim_rev: rev };
+  return { ...key, job_id, state: "publishing", attempt, outbox, due, due_pk: dueKey(ref.partition, key.sk), rev, claim_rev: rev };
 }
 
 async function published(table: Table, by: QueueKeyHandle | QueueKeyRef, job: string): Promise<boolean> {

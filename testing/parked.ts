@@ -1,6 +1,5 @@
-import { hash32 } from "../core/contract/hash.ts";
-import { LIMITS } from "../core/contract/limits.ts";
-import type { DueRef, NewParkedJob, ParkedJob, ParkedRef, ParkedStore } from "../core/job/parked.ts";
+import { dueShard } from "../core/job/due-shard.ts";
+import type { Due, DueEnd, NewParkedJob, ParkedJob, ParkedRef, ParkedStore } from "../core/job/parked.ts";
 import { asPort, type Steps } from "./calls.ts";
 import { type MemoryState, type MemoryWorld, newRev } from "./memory-state.ts";
 import { pageOf } from "./pages.ts";
@@ -9,7 +8,7 @@ import { pageOf } from "./pages.ts";
 export function memoryParked({ state, hook }: MemoryWorld): ParkedStore {
   const steps: Steps<ParkedStore> = {
     park: (job, by) => park(state, job, by),
-    due: (shard, now, limit) => due(state, shard, now, limit),
+    due: (shard, now, limit, from = "oldest") => due(state, shard, { now, limit, from }),
     claim: (ref, now, until) => {
       const item = itemOf(state, ref);
       return item !== undefined && item.due <= now ? write(state, { ...heldByNobody(item), due: until, claimed: true }) : undefined;
@@ -52,22 +51,17 @@ function park(state: MemoryState, job: NewParkedJob, by = job.run): string | und
 }
 
 /** Parked jobs and queue keys in one order: the index knows no difference. */
-function due(state: MemoryState, shard: number, now: number, limit: number): DueRef[] {
-  const parked = Object.values(state.parked).map(({ partition, id, due }) => ({
-    at: due,
-    name: id,
-    ref: { kind: "parked", ref: { partition, id } } as const,
-  }));
-  const keys = Object.values(state.queueKeys).map(({ handle, due = Infinity }) => ({
-    at: due,
-    name: handle.hash,
-    ref: { kind: "queue_key", ref: handle } as const,
-  }));
-  return [...parked, ...keys]
-    .filter(({ at, name }) => at <= now && hash32(name) % LIMITS.dueShards === shard)
-    .sort((a, b) => a.at - b.at)
-    .slice(0, limit)
-    .map(({ ref }) => ref);
+function due(
+  state: MemoryState,
+  shard: number,
+  { now, limit, from }: { readonly now: number; readonly limit: number; readonly from: DueEnd },
+): Due[] {
+  const parked = Object.values(state.parked).map(({ partition, id, due }) => ({ kind: "parked", ref: { partition, id }, at: due }) as const);
+  const keys = Object.values(state.queueKeys).map(({ handle, due = Infinity }) => ({ kind: "queue_key", ref: handle, at: due }) as const);
+  const found = [...parked, ...keys]
+    .filter((item) => item.at <= now && dueShard(item.ref.partition, item.kind === "parked" ? item.ref.id : item.ref.hash) === shard)
+    .sort((a, b) => a.at - b.at);
+  return (from === "oldest" ? found : found.reverse()).slice(0, limit);
 }
 
 /** @returns whether there was an item that `to` made something of */

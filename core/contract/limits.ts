@@ -21,8 +21,8 @@ export const LIMITS = {
   maxWorkers: 10_000,
   /** Partitions live in this many groups of rows, each with a version counter. Never change it in a live table. */
   partitionShards: 64,
-  /** The due index is spread over this many keys, dealt out to the tasks. Never change it in a live table. */
-  dueShards: 8,
+  /** The due index has this many keys, dealt out to the tasks; a partition's items are at two of them. Never change it in a live table. */
+  dueShards: 16,
   /** Failed attempts that an envelope and a buried job remember, the latest ones. */
   history: 20,
   /** Kept of an error's stack. */

@@ -18,7 +18,7 @@
  * | `SCALE` | `SCALE` | the scaling pass | scale.ts |
  *
  * The files are those of store/. Parked jobs, and queue keys with a job inside, alone carry `due_pk`, so the index
- * `due` holds nothing else.
+ * `due` holds nothing else. Its keys are `DUE#0` to `DUE#15`; a partition's items are at two of them (core/job/due-shard.ts).
  */
 export const TABLE = {
   fields: { pk: "string", sk: "string", due_pk: "string", due: "number" },

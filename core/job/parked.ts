@@ -45,6 +45,12 @@ export type ParkedRef = Pick<ParkedJob, "partition" | "id">;
 /** What the due index holds: parked jobs, and queue keys that are their own outbox. */
 export type DueRef = { readonly kind: "parked"; readonly ref: ParkedRef } | { readonly kind: "queue_key"; readonly ref: QueueKeyHandle };
 
+/** A suggestion of the due index, and since when it is due, epoch ms. */
+export type Due = DueRef & { readonly at: number };
+
+/** From where on the due index is read: what has been due for longest, or what fell due last. */
+export type DueEnd = "oldest" | "newest";
+
 /** What became of a wish to bring a waiting job forward: `on_its_way`: it is due anyway, or a pump has it. `gone`: no job waits there. */
 export type Expedited = "expedited" | "on_its_way" | "gone";
 
@@ -60,8 +66,11 @@ export interface ParkedStore {
    * @returns the item's `rev`; `undefined` when it was not replaced: this copy is stale
    */
   park(job: NewParkedJob, run?: string): Promise<string | undefined>;
-  /** What the due index suggests: it may lag, so claim before use. Oldest due first. */
-  due(shard: number, now: number, limit: number): Promise<DueRef[]>;
+  /**
+   * What one key of the due index suggests: it may lag, so claim before use.
+   * @param from the end to begin at, first in the answer. @default "oldest"
+   */
+  due(shard: number, now: number, limit: number, from?: DueEnd): Promise<Due[]>;
   /**
    * Takes a due job for publishing: moves its `due` to `until`, marks it claimed, takes its `run` away and gives it a new
    * `rev`, in one write.

@@ -86,7 +86,7 @@ describe("how late parked jobs are", () => {
     const due = async (shard: number, now: number, limit: number) => {
       queries += 1;
       const found = dueAt.filter((at, i) => i % LIMITS.dueShards === shard && at <= now).slice(0, limit);
-      return found.map(() => ({ kind: "parked" as const, ref: { partition: "p", id: "j" } }));
+      return found.map((at) => ({ kind: "parked" as const, ref: { partition: "p", id: "j" }, at }));
     };
     return { due, queries: () => queries };
   };

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { InvalidInput } from "../../../core/contract/errors.ts";
-import { hash32 } from "../../../core/contract/hash.ts";
 import { LIMITS } from "../../../core/contract/limits.ts";
+import { dueShard } from "../../../core/job/due-shard.ts";
 import type { NewParkedJob, ParkedStore } from "../../../core/job/parked.ts";
 import { allPages, type Make } from "./world.ts";
 
@@ -25,7 +25,7 @@ const LONG: NewParkedJob = { ...JOB, reason: "long", due: NOW + 60_000, run: "bo
 const RUN = "boot-1.7";
 /** Waits for its execution key. */
 const WAITING: NewParkedJob = { ...JOB, reason: "waiting", due: NOW + 60_000 };
-const shardOf = (id: string) => hash32(id) % LIMITS.dueShards;
+const shardOf = (id: string) => dueShard(JOB.partition, id);
 
 export function parkedStoreSuite(make: Make<ParkedStore>): void {
   let store: ParkedStore;
@@ -81,18 +81,20 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
   });
 
   describe("due", () => {
-    const parkedRefs = (ids: readonly string[]) => ids.map((id) => ({ kind: "parked", ref: { partition: JOB.partition, id } }));
+    const suggested = (id: string, at: number) => ({ kind: "parked", ref: { partition: JOB.partition, id }, at });
 
-    it("suggests what is due, oldest first, from its own share of the index", async () => {
+    it("suggests what is due, from the end that is asked for, from its own share of the index", async () => {
       const ids = Array.from({ length: 24 }, (_, i) => `job-${i}`);
       await Promise.all(ids.map((id, i) => store.park({ ...JOB, id, due: NOW - i * 10 })));
       await store.park({ ...JOB, id: "later", due: NOW + 1 });
       for (let shard = 0; shard < LIMITS.dueShards; shard++) {
-        const expected = ids.filter((id) => shardOf(id) === shard).reverse();
-        expect(await store.due(shard, NOW, 100)).toEqual(parkedRefs(expected));
-        expect(await store.due(shard, NOW, 1)).toEqual(parkedRefs(expected.slice(0, 1)));
+        const expected = ids.flatMap((id, i) => (shardOf(id) === shard ? [suggested(id, NOW - i * 10)] : [])).reverse();
+        expect(await store.due(shard, NOW, 100)).toEqual(expected);
+        expect(await store.due(shard, NOW, 1)).toEqual(expected.slice(0, 1));
+        expect(await store.due(shard, NOW, 100, "newest")).toEqual(expected.toReversed());
+        expect(await store.due(shard, NOW, 2, "newest")).toEqual(expected.toReversed().slice(0, 2));
       }
-      const [later] = parkedRefs(["later"]);
+      const later = suggested("later", NOW + 1);
       expect(await store.due(shardOf("later"), NOW, 100)).not.toContainEqual(later);
       expect(await store.due(shardOf("later"), NOW + 1, 100)).toContainEqual(later);
     });
@@ -101,7 +103,7 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
       await store.park(JOB);
       const claimed = await store.claim(REF, NOW, NOW + 30_000);
       expect(await store.due(shardOf(ID), NOW, 10)).toEqual([]);
-      expect(await store.due(shardOf(ID), NOW + 30_000, 10)).toEqual([DUE]);
+      expect(await store.due(shardOf(ID), NOW + 30_000, 10)).toMatchObject([DUE]);
       await store.postpone(REF, claimed?.rev ?? "", NOW + 60_000);
       expect(await store.due(shardOf(ID), NOW + 30_000, 10)).toEqual([]);
       await store.remove(REF, (await store.get(REF))?.rev ?? "");
@@ -111,16 +113,16 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
     it("is moved by expedite, cancel, hold and handBack, and left by removeHeld", async () => {
       await store.park(WAITING);
       await store.expedite(REF, NOW);
-      expect(await store.due(shardOf(ID), NOW, 10)).toEqual([DUE]);
+      expect(await store.due(shardOf(ID), NOW, 10)).toMatchObject([DUE]);
       await store.postpone(REF, (await store.get(REF))?.rev ?? "", NOW + 9);
       await store.cancel(REF, (await store.get(REF))?.rev ?? "", NOW);
-      expect(await store.due(shardOf(ID), NOW, 10)).toEqual([DUE]);
+      expect(await store.due(shardOf(ID), NOW, 10)).toMatchObject([DUE]);
       await store.park(LONG);
-      expect(await store.due(shardOf(ID), NOW + 60_000, 10)).toEqual([DUE]);
+      expect(await store.due(shardOf(ID), NOW + 60_000, 10)).toMatchObject([DUE]);
       await store.hold(REF, RUN, NOW + 80_000);
       expect(await store.due(shardOf(ID), NOW + 60_000, 10)).toEqual([]);
       await store.handBack(REF, RUN, NOW);
-      expect(await store.due(shardOf(ID), NOW, 10)).toEqual([DUE]);
+      expect(await store.due(shardOf(ID), NOW, 10)).toMatchObject([DUE]);
       await store.park(LONG);
       await store.removeHeld(REF, RUN);
       expect(await store.due(shardOf(ID), NOW + 60_000, 10)).toEqual([]);
