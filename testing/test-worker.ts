@@ -33,6 +33,8 @@ export interface TestWorkerOptions {
   onEnded(run: Run): void;
 }
 
+/** Whatever was cancelled is known at once: time does not pass by itself. */
+const TIMINGS = { ...DEFAULT_TIMINGS, cancels: 0 };
 /** A drain that has run so many jobs and still has more is taken for one without an end. */
 export const MOST_RUNS = 10_000;
 const SILENT: JobLog = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -56,7 +58,7 @@ export class TestWorker {
       threads: inlineThreads(registry),
       store,
       clock,
-      timings: DEFAULT_TIMINGS,
+      timings: TIMINGS,
       emit,
       tasks: { takeable: dead, knows: () => true, present: async () => new Set([boot]) },
       row: (partition) => rows.get(partition),
@@ -65,7 +67,7 @@ export class TestWorker {
       giveBackOlderThan: () => undefined,
     });
     const { publisher, admin } = broker;
-    this.#courier = new Courier({ ...this.#pipeline, ...store, publisher, admin, rows, clock, timings: DEFAULT_TIMINGS, emit });
+    this.#courier = new Courier({ ...this.#pipeline, ...store, publisher, admin, rows, clock, timings: TIMINGS, emit });
   }
 
   /**

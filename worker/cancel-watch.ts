@@ -1,10 +1,15 @@
+import type { Clock } from "../core/contract/clock.ts";
+import type { Timings } from "../core/contract/limits.ts";
+import type { Service } from "../core/contract/service.ts";
 import type { CancelStore } from "../core/job/cancels.ts";
 import type { Envelope } from "../core/job/envelope.ts";
 import type { Partition } from "../core/partition/partition.ts";
 import type { Emit } from "./events.ts";
 
 export interface CancelWatchOptions {
-  readonly cancels: CancelStore;
+  readonly cancels: Pick<CancelStore, "list">;
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly timings: Pick<Timings, "cancels">;
   readonly emit: Emit;
   /** The partition as this task knows it. */
   row(partition: string): Partition | undefined;
@@ -17,21 +22,49 @@ interface Marks {
   readonly seq: number;
   /** Job id -> when it was cancelled, epoch ms. */
   readonly at: ReadonlyMap<string, number>;
+  /** Not to be read again before then, monotonic. */
+  restUntil: number;
 }
-
-const NONE: Marks = { seq: 0, at: new Map() };
 
 /**
  * The cancel markers of the partitions that this task works on, in memory: a job that comes up is looked for here, at no
- * cost. A partition's markers are read before its first job runs here, and again when its row says that there are more.
+ * cost. They are always read as a whole, up to 10,000, so how often has a bound:
+ *
+ * ```
+ *   no job here yet ── its first job: waits for the reading, and stays queued if that fails ──▶ as new as the row
+ *                                                                                                  │ ▲
+ *                             the row tells of more: read at once, jobs that come up wait for it ──┤ │
+ *                             ... within 1 s of the last reading, and 1 ms for each known:         ▼ │
+ *                                    read when that has passed; until then what is known counts ─────┘
+ * ```
+ * While markers are older than their row, this task is one that has polled later: a cancelled job may start, as it may
+ * before the poll, and its run is among those that are aborted when the markers are read. Nothing is missed by that: a
+ * marker is put before the row says so, the row is looked at before the markers are, and a run has its envelope before it asks
+ * `has`; so either its asking or `onMarked` finds the marker.
+ *
+ * | the reading fails, or the process dies | then |
+ * |---|---|
+ * | before a partition's first job | the job goes back to its queue |
+ * | later | it is read again after the same pause; a task that comes next reads all |
  */
-export class CancelWatch {
+export class CancelWatch implements Service {
   readonly #options: CancelWatchOptions;
   readonly #marks = new Map<string, Marks>();
   readonly #loading = new Map<string, Promise<void>>();
+  /** Partitions that are to be read when their pause has passed. */
+  readonly #resting = new Map<string, NodeJS.Timeout>();
 
   constructor(options: CancelWatchOptions) {
     this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    // Markers are read when they are first asked for.
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#resting.values()) clearTimeout(timer);
+    this.#resting.clear();
   }
 
   /**
@@ -39,52 +72,108 @@ export class CancelWatch {
    * @throws StoreUnavailable
    */
   has(envelope: Envelope): boolean | Promise<boolean> {
-    const marks = this.#current(envelope.partition);
+    const { partition } = envelope;
+    const marks = this.#current(partition);
     if (marks !== undefined) return hits(marks, envelope);
-    return this.#load(envelope.partition).then(() => hits(this.#marks.get(envelope.partition) ?? NONE, envelope));
+    return this.#load(partition).then(() => hits(this.#marks.get(partition) ?? none(), envelope));
   }
 
   /** As far as is known in memory. */
   knows(envelope: Envelope): boolean {
-    return hits(this.#marks.get(envelope.partition) ?? NONE, envelope);
+    const marks = this.#marks.get(envelope.partition);
+    return marks !== undefined && hits(marks, envelope);
   }
 
   /** A row is new or changed, or gone. */
   rowChanged(partition: string, row: Partition | undefined): void {
     if (row === undefined) {
       this.#marks.delete(partition);
+      clearTimeout(this.#resting.get(partition));
+      this.#resting.delete(partition);
       return;
     }
     const marks = this.#marks.get(partition);
-    if (marks === undefined || marks.seq >= row.cancelSeq) return;
-    this.#load(partition).catch((error: unknown) =>
-      this.#options.emit({ type: "trouble", doing: `reading the cancel markers of ${partition}`, error }),
-    );
+    if (marks !== undefined && marks.seq < row.cancelSeq) this.#renew(partition, marks);
   }
 
-  /** The markers, if they are as new as the row; a partition that never had one needs no reading. */
+  /** The markers, if they are as new as the row or wait to be read again; a partition that never had one needs no reading. */
   #current(partition: string): Marks | undefined {
     const marks = this.#marks.get(partition);
     const seq = this.#options.row(partition)?.cancelSeq ?? 0;
-    if (marks !== undefined && marks.seq >= seq) return marks;
+    if (marks !== undefined && (marks.seq >= seq || this.#resting.has(partition))) return marks;
     if (marks !== undefined || seq > 0) return undefined;
-    this.#marks.set(partition, NONE);
-    return NONE;
+    const never = none();
+    this.#marks.set(partition, never);
+    return never;
+  }
+
+  /** Reads them, now or when they have rested. */
+  #renew(partition: string, marks: Marks): void {
+    const { clock, emit } = this.#options;
+    if (this.#resting.has(partition)) return;
+    const restMs = marks.restUntil - clock.monotonic();
+    if (restMs > 0) {
+      const timer = setTimeout(() => {
+        this.#resting.delete(partition);
+        this.#catchUp(partition);
+      }, restMs);
+      this.#resting.set(partition, timer);
+      return;
+    }
+    this.#load(partition).catch((error: unknown) => emit({ type: "trouble", doing: `reading the cancel markers of ${partition}`, error }));
+  }
+
+  /** The row may have told of more while they were read. */
+  #catchUp(partition: string): void {
+    const marks = this.#marks.get(partition);
+    if (marks !== undefined && marks.seq < (this.#options.row(partition)?.cancelSeq ?? 0)) this.#renew(partition, marks);
   }
 
   #load(partition: string): Promise<void> {
-    const loading = this.#loading.get(partition) ?? this.#read(partition).finally(() => this.#loading.delete(partition));
-    this.#loading.set(partition, loading);
+    let loading = this.#loading.get(partition);
+    if (loading === undefined) {
+      loading = this.#read(partition).then(
+        () => this.#loaded(partition, true),
+        (error: unknown) => {
+          this.#loaded(partition, false);
+          throw error;
+        },
+      );
+      this.#loading.set(partition, loading);
+    }
     return loading;
   }
 
-  async #read(partition: string): Promise<void> {
-    // Taken before the reading: a marker is put before the row says so, so what is read is at least as new.
-    const seq = this.#options.row(partition)?.cancelSeq ?? 0;
-    const marks = await this.#options.cancels.list(partition);
-    this.#marks.set(partition, { seq, at: new Map(marks.map(({ id, at }) => [id, at])) });
-    this.#options.onMarked(partition);
+  #loaded(partition: string, well: boolean): void {
+    this.#loading.delete(partition);
+    // What failed and has no pause is left to the next job that asks.
+    if (well || this.#options.timings.cancels > 0) this.#catchUp(partition);
   }
+
+  async #read(partition: string): Promise<void> {
+    const { row, cancels, onMarked } = this.#options;
+    // Taken before the reading: a marker is put before the row says so, so what is read is at least as new.
+    const seq = row(partition)?.cancelSeq ?? 0;
+    const known = this.#marks.get(partition);
+    try {
+      const marks = await cancels.list(partition);
+      this.#marks.set(partition, { seq, at: new Map(marks.map(({ id, at }) => [id, at])), restUntil: this.#restedAt(marks.length) });
+    } catch (error) {
+      if (known !== undefined) known.restUntil = this.#restedAt(known.at.size);
+      throw error;
+    }
+    onMarked(partition);
+  }
+
+  #restedAt(known: number): number {
+    const { clock, timings } = this.#options;
+    return clock.monotonic() + timings.cancels * (1 + known / 1_000);
+  }
+}
+
+/** Of a partition that never had any. */
+function none(): Marks {
+  return { seq: 0, at: new Map(), restUntil: Number.NEGATIVE_INFINITY };
 }
 
 function hits({ at }: Marks, { id, enqueued_at }: Envelope): boolean {

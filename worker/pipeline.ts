@@ -104,6 +104,8 @@ export class Pipeline implements Service {
     });
     this.cancelWatch = new CancelWatch({
       cancels,
+      clock,
+      timings,
       emit,
       row,
       onMarked: (partition) => {
@@ -126,7 +128,7 @@ export class Pipeline implements Service {
       graceMs: timings.grace,
       pause,
     });
-    this.#services = [loopLag, debts, longRuns, stuckRuns, threads];
+    this.#services = [loopLag, debts, longRuns, stuckRuns, threads, this.cancelWatch];
   }
 
   /** No key is held by a run that has ended. */

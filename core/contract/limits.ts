@@ -76,6 +76,8 @@ export interface Timings {
   readonly poll: number;
   /** A changed group of partitions is read again after this long. @default 15_000 */
   readonly reread: number;
+  /** A partition's cancel markers are read again at most this often, and a thousandth of it later for each that is known. @default 1_000 */
+  readonly cancels: number;
   /** Every group of partitions is read at least this often. @default 64 minutes (one group a minute) */
   readonly sweep: number;
   /** The due index is asked this often. @default 500 */
@@ -111,6 +113,7 @@ export const DEFAULT_TIMINGS: Timings = {
   takeover: 2_000,
   poll: 1_000,
   reread: 15_000,
+  cancels: 1_000,
   sweep: 64 * 60_000,
   pump: 500,
   pumpClaim: 30_000,

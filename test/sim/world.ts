@@ -104,7 +104,8 @@ export class World {
       threads: { perform: () => Promise.reject(new Error("no threads here")), start: async () => undefined, stop: async () => undefined },
       store,
       clock,
-      timings: DEFAULT_TIMINGS,
+      // That markers are known late is in the model already: a task polls late.
+      timings: { ...DEFAULT_TIMINGS, cancels: 0 },
       emit,
       tasks: { takeable: () => [...this.declaredDead], knows: () => true, present: async () => new Set(this.tasks.keys()) },
       row: () => this.tasks.get(boot)?.row ?? this.row,
