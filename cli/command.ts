@@ -24,6 +24,8 @@ export interface Input {
   texts(option: string): readonly string[];
   flag(option: string): boolean;
   readStdin(): Promise<string>;
+  /** Says how far a long command is, beside its answer. */
+  tell(line: string): void;
 }
 
 export interface Output {

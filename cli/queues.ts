@@ -1,4 +1,4 @@
-import { type Command, type Input, numberOption, positional, WAIT } from "./command.ts";
+import { type Command, numberOption, positional, WAIT } from "./command.ts";
 import { shown, waitOf } from "./partitions.ts";
 import { table } from "./table.ts";
 
@@ -50,15 +50,17 @@ const purge: Command = {
   options: {},
   examples: ["purge acme default"],
   run: async (input) => {
-    let removed = 0;
-    // A part at a time: until a request finds nothing to remove.
-    for (let part = await purged(input); part > 0; part = await purged(input)) removed += part;
-    return { answer: { removed }, lines: [`${removed} ${removed === 1 ? "job" : "jobs"} removed`] };
+    const [partition, queue] = [positional(input, 0), positional(input, 1)];
+    // A part at a time, on from where the last one ended.
+    let part = await input.api.purge(partition, queue);
+    let { removed } = part;
+    while (part.cursor !== null) {
+      input.tell(`${removed} removed so far`);
+      part = await input.api.purge(partition, queue, part.cursor);
+      removed += part.removed;
+    }
+    return { answer: { removed, more: false, cursor: null }, lines: [`${removed} ${removed === 1 ? "job" : "jobs"} removed`] };
   },
 };
-
-async function purged(input: Input): Promise<number> {
-  return (await input.api.purge(positional(input, 0), positional(input, 1))).removed;
-}
 
 export const queueCommands: readonly Command[] = [pause, resume, peek, purge];

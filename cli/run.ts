@@ -72,6 +72,8 @@ async function runCommand(command: Command, args: readonly string[], around: Sur
     texts: (option) => (Array.isArray(values[option]) ? values[option].map(String) : []),
     flag: (option) => values[option] === true,
     readStdin: around.readStdin,
+    // Not among what a program reads.
+    tell: around.printError,
   };
   const json = values.json === true;
   const { answer, lines } = await answered(command, input, json, around);

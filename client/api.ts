@@ -121,9 +121,9 @@ export class RogerApi {
     return this.#send("POST", path`/partitions/${partition}/queues/${queue}/resume`, { ...options });
   }
 
-  /** Removes a part at a time: repeat it until it removes none. */
-  purge(partition: string, queue: string): Promise<Purged> {
-    return this.#send("POST", path`/partitions/${partition}/queues/${queue}/purge`);
+  /** Removes a part at a time: repeat it with the cursor until there is none. */
+  purge(partition: string, queue: string, cursor?: string): Promise<Purged> {
+    return this.#send("POST", path`/partitions/${partition}/queues/${queue}/purge`, { cursor });
   }
 
   /** Looks at the first jobs that wait; RabbitMQ counts it as a delivery of each. @param limit at most 100 @default 20 */

@@ -265,8 +265,11 @@ export interface Peeked {
   readonly jobs: readonly PeekedView[];
 }
 
+/** One part of many: while there is a cursor, ask again with it. */
 export interface Purged {
   readonly removed: number;
+  readonly more: boolean;
+  readonly cursor: string | null;
 }
 
 /** `deleting`: something is still held, or left; ask again. */

@@ -1,3 +1,4 @@
+import type { Purged } from "../client/views.ts";
 import { brokerQueue } from "../core/contract/names.ts";
 import { forEachWithin } from "../core/contract/window.ts";
 import type { Envelope } from "../core/job/envelope.ts";
@@ -16,14 +17,18 @@ const WIDTH = 16;
 /** Parked jobs that count as waiting in their queue; the others wait for a time that somebody chose, or run. */
 const IN_QUEUE: ReadonlySet<ParkedReason> = new Set(["outbox", "waiting", "suspect"]);
 
+/** The cursor once all parked jobs were looked through: none of their list is called that. */
+const MESSAGES_ONLY = "messages";
+
 interface At {
   readonly partition: string;
   readonly queue: string;
 }
 
 /**
- * Removes the jobs that wait in a queue, a part at a time: ask again until nothing is removed. First those that are parked
- * on their way to it, then its messages; no hook is told. What tasks have in hands already is theirs.
+ * Removes the jobs that wait in a queue, a part at a time: while there is a cursor, ask again with it. Those that are parked
+ * on their way to it, on from where the last part ended, and messages of it; no hook is told. What tasks have in hands already
+ * is theirs. It ends: the parked jobs are gone through once, and a part that could take none of the messages is the last.
  *
  * | a parked job | dies after | then |
  * |---|---|---|
@@ -40,10 +45,10 @@ interface At {
  * A key that a living run of the same job may hold is not freed, and its message stays: that run may hand it back.
  * @throws BrokerUnavailable, StoreUnavailable: ask again
  */
-export async function purge(deps: QueuesDeps, at: At): Promise<number> {
+export async function purge(deps: QueuesDeps, at: At, cursor?: string): Promise<Purged> {
   const keys = keyRelease(deps);
-  const parked = await purgeParked(deps, keys, at);
-  const taken = await deps.withQueues((queues) =>
+  const parked = cursor === MESSAGES_ONLY ? { removed: 0, next: undefined } : await purgeParked(deps, keys, at, cursor);
+  const messages = await deps.withQueues((queues) =>
     queues.take(brokerQueue(at.partition, at.queue), {
       limit: LIMIT,
       withinMs: BUDGET_MS,
@@ -51,15 +56,23 @@ export async function purge(deps: QueuesDeps, at: At): Promise<number> {
     }),
   );
   // No such queue in RabbitMQ: nothing was ever queued there.
-  return parked + (taken ?? 0);
+  const { taken = 0, more = false } = messages ?? {};
+  const next = parked.next ?? (more && taken > 0 ? MESSAGES_ONLY : null);
+  return { removed: parked.removed + taken, more: next !== null, cursor: next };
 }
 
-async function purgeParked({ store, clock }: QueuesDeps, keys: KeyRelease, { partition, queue }: At): Promise<number> {
+/** @returns where the next part begins, if the time is up before the end */
+async function purgeParked(
+  { store, clock }: QueuesDeps,
+  keys: KeyRelease,
+  { partition, queue }: At,
+  from: string | undefined,
+): Promise<{ removed: number; next: string | undefined }> {
   const deadline = clock.monotonic() + BUDGET_MS;
   let removed = 0;
-  let cursor: string | undefined;
+  let next = from;
   do {
-    const page = await store.parked.list(partition, { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
+    const page = await store.parked.list(partition, { limit: PAGE, ...(next === undefined ? {} : { cursor: next }) });
     const inQueue = page.jobs.filter((job) => job.queue === queue && IN_QUEUE.has(job.reason));
     await forEachWithin(WIDTH, inQueue, async (job) => {
       // Written anew since it was listed: it goes on, and is met again as what it is then.
@@ -67,9 +80,9 @@ async function purgeParked({ store, clock }: QueuesDeps, keys: KeyRelease, { par
       removed += 1;
       await forget(store, keys, job);
     });
-    cursor = page.cursor;
-  } while (cursor !== undefined && clock.monotonic() < deadline);
-  return removed;
+    next = page.cursor;
+  } while (next !== undefined && clock.monotonic() < deadline);
+  return { removed, next };
 }
 
 /** Its part is done by the pump if we can't, and when there is no task it need not wait for one. */

@@ -23,7 +23,7 @@ export function queuesApp(deps: QueuesDeps): OpenAPIHono {
     await readBody(c, NoBody);
     const at = c.req.valid("param");
     await knownQueue(deps, at);
-    return c.json({ removed: await purge(deps, at) }, 202);
+    return c.json(await purge(deps, at, c.req.valid("query").cursor), 202);
   });
   app.openapi(routes.peek, async (c) => {
     const name = await knownQueue(deps, c.req.valid("param"));

@@ -45,6 +45,7 @@ export const PartitionsQuery = z.strictObject({
 });
 export const JobsQuery = z.strictObject({ state: z.enum(["running", "parked", "buried"]), limit: limit(50, 100), cursor });
 export const PeekQuery = z.strictObject({ limit: limit(20, 100) });
+export const PurgeQuery = z.strictObject({ cursor });
 export const DeleteQuery = z.strictObject({
   force: z
     .enum(["true", "false"])

@@ -9,6 +9,7 @@ import {
   PartitionPath,
   PartitionsQuery,
   PeekQuery,
+  PurgeQuery,
   QueueListsBody,
   QueuePath,
   RetryBuriedBody,
@@ -135,9 +136,9 @@ export const purge = createRoute({
   method: "post",
   path: "/partitions/{partition}/queues/{queue}/purge",
   tags: ["Queues"],
-  summary: "Remove the jobs that wait in this queue, a part at a time; ask again until none is removed",
-  request: { params: QueuePath, body: noBody },
-  responses: { 202: json(PurgedSchema, "How many were removed"), default: problem },
+  summary: "Remove the jobs that wait in this queue, a part at a time; while there is a cursor, ask again with it",
+  request: { params: QueuePath, query: PurgeQuery, body: noBody },
+  responses: { 202: json(PurgedSchema, "How many were removed, and where to go on"), default: problem },
 });
 
 export const peek = createRoute({

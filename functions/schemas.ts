@@ -206,7 +206,7 @@ export const PeekedSchema: z.ZodType<Peeked> = z
   })
   .openapi("Peeked");
 
-export const PurgedSchema: z.ZodType<Purged> = z.object({ removed: count }).openapi("Purged");
+export const PurgedSchema: z.ZodType<Purged> = z.object({ removed: count, more: z.boolean(), cursor: z.string().nullable() }).openapi("Purged");
 export const DeletedSchema: z.ZodType<Deleted> = z.object({ status: z.enum(["deleting", "deleted"]) }).openapi("Deleted");
 export const HealthSchema: z.ZodType<Health> = z.object({ status: z.literal("ok") }).openapi("Health");
 

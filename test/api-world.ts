@@ -66,7 +66,8 @@ export class QueuesInMemory implements QueueAdmin, MessageTaker {
       name,
       waiting.filter((_, i) => !gone[i]),
     );
-    return gone.filter(Boolean).length;
+    const taken = gone.filter(Boolean).length;
+    return { taken, more: waiting.length > limit };
   };
   purge = async (name: string) => {
     const waiting = this.bodies.get(name)?.length;

@@ -133,7 +133,7 @@ function memoryQueues(state: MemoryState, hook: Hook): QueueAdmin & MessageTaker
         await throughHook(hook, { port: "queues", method: "ack", args: [queue] }, () => ackMessage(state, queue, taken.tag));
         gone += 1;
       }
-      return gone;
+      return { taken: gone, more: false };
     } finally {
       returnAll(state);
     }

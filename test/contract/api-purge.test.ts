@@ -49,6 +49,8 @@ const message = (p: string, change: object = {}) =>
 
 const purge = async (p: string, replaced: object = {}, queue = "default") =>
   world.call("POST", `/partitions/${p}/queues/${queue}/purge`, undefined, { ...real, ...replaced });
+/** The answer of a part that is the last one. */
+const removed = (count: number) => ({ removed: count, more: false, cursor: null });
 const depth = (p: string, queue = "default") => broker.admin.depth(brokerQueue(p, queue));
 
 /** A job that was accepted with a queue key, and brought to its queue by a pump. */
@@ -62,13 +64,33 @@ async function queued(p: string, invoice: string): Promise<string> {
 
 const key = (p: string, invoice: string) => ({ partition: p, key: `invoice:${invoice}` });
 
+/** Every look at it takes longer than a request has: one page of parked jobs each. */
+function hastyClock() {
+  const { clock } = world.deps;
+  let ms = 0;
+  return { now: () => clock.now(), monotonic: () => (ms += 8_000) };
+}
+
+/** Asks until there is no cursor. @returns how many went each time */
+async function allParts(p: string, queue: string, replaced: object = {}): Promise<number[]> {
+  const parts: number[] = [];
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const at = `/partitions/${p}/queues/${queue}/purge${cursor === "" ? "" : `?cursor=${cursor}`}`;
+    const { body } = await world.call("POST", at, undefined, { ...real, ...replaced });
+    expect(body.more).toBe(body.cursor !== null);
+    parts.push(body.removed);
+    cursor = body.cursor;
+  }
+  return parts;
+}
+
 describe("purge", () => {
   it("removes messages and frees their queue keys", async () => {
     const p = await started();
     await fill(brokerQueue(p, "default"), [message(p), "no job", message("another")]);
     await queued(p, "1");
-    expect((await purge(p)).body).toEqual({ removed: 4 });
-    expect((await purge(p)).body).toEqual({ removed: 0 });
+    expect((await purge(p)).body).toEqual(removed(4));
+    expect((await purge(p)).body).toEqual(removed(0));
     expect(await world.store.queueKeys.get(key(p, "1"))).toMatchObject({ state: "done" });
     expect((await world.call("POST", `/partitions/${p}/jobs`, { name: "invoice", args: { invoice: "1" } })).status).toBe(202);
     await vi.waitFor(async () => expect(await depth(p)).toBe(0));
@@ -86,7 +108,7 @@ describe("purge", () => {
     const stays = [await park("outbox", { queue: "mail" })];
     for (const reason of ["delayed", "retry", "snoozed", "long", "unknown_name"] as const) stays.push(await park(reason));
     const { job_id } = (await world.call("POST", `/partitions/${p}/jobs`, { name: "invoice", args: { invoice: "1" } })).body;
-    expect((await purge(p)).body).toEqual({ removed: 4 });
+    expect((await purge(p)).body).toEqual(removed(4));
     const left = (await world.store.parked.list(p, { limit: 20 })).jobs.map(({ id }) => id);
     expect(left).toEqual(stays.sort());
     expect(left).not.toContain(job_id);
@@ -100,12 +122,12 @@ describe("purge", () => {
     const task = lease();
     await world.store.tasks.register(task);
     await world.store.queueKeys.begin(key(p, "1"), { job: id, run: `${task.boot}/1`, task: task.boot }, 1, world.deps.clock.now());
-    expect((await purge(p)).body).toEqual({ removed: 1 });
+    expect((await purge(p)).body).toEqual(removed(1));
     expect(await world.store.queueKeys.get(key(p, "1"))).toMatchObject({ state: "running" });
     await vi.waitFor(async () => expect(await depth(p)).toBe(1));
     await world.store.queueKeys.giveBack(key(p, "1"), `${task.boot}/1`, 1);
     await world.store.tasks.forget(task.boot);
-    expect((await purge(p)).body).toEqual({ removed: 1 });
+    expect((await purge(p)).body).toEqual(removed(1));
     expect(await world.store.queueKeys.get(key(p, "1"))).toMatchObject({ state: "done" });
   });
 
@@ -119,7 +141,7 @@ describe("purge", () => {
     const taken = await queued(p, "3");
     await world.store.queueKeys.release(key(p, "3"), taken, 99, world.deps.clock.now() + 1_000);
     const other = (await world.call("POST", `/partitions/${p}/jobs`, { name: "invoice", args: { invoice: "3" }, delay: 60 })).body.job_id;
-    expect((await purge(p)).body).toEqual({ removed: 3 });
+    expect((await purge(p)).body).toEqual(removed(3));
     expect(await world.store.queueKeys.get(key(p, "1"))).toMatchObject({ jobId: later, state: "queued", attempt: 2 });
     expect(await world.store.queueKeys.get(key(p, "2"))).toMatchObject({ jobId: snoozed, state: "queued" });
     expect(await world.store.queueKeys.get(key(p, "3"))).toMatchObject({ jobId: other, state: "queued" });
@@ -131,20 +153,44 @@ describe("purge", () => {
     const { job_id } = (await world.call("POST", `/partitions/${victim}/jobs`, { name: "invoice", args: { invoice: "1" } })).body;
     const forged = { id: job_id, queue_key: "invoice:1" };
     await fill(brokerQueue(p, "default"), [message(victim, forged), message(p, { queue: "mail" })]);
-    expect((await purge(p)).body).toEqual({ removed: 2 });
+    expect((await purge(p)).body).toEqual(removed(2));
     expect(await world.store.queueKeys.get(key(victim, "1"))).toMatchObject({ jobId: job_id, state: "queued" });
   });
 
-  it("takes a part at a time", async () => {
+  it("takes a part at a time, and says when it is through", async () => {
     const p = await started();
     await fill(brokerQueue(p, "mail"), Array(2_100).fill(message(p, { queue: "mail" })));
-    const parts: number[] = [];
-    do parts.push((await purge(p, {}, "mail")).body.removed);
-    while (parts.at(-1) !== 0);
+    const parts = await allParts(p, "mail");
     expect(parts.reduce((sum, part) => sum + part)).toBe(2_100);
     // As many as that, or what a slow machine has time for.
     expect(Math.max(...parts)).toBeLessThanOrEqual(2_000);
-    expect(parts.length).toBeGreaterThanOrEqual(3);
+    expect(parts.length).toBeGreaterThanOrEqual(2);
+    expect((await purge(p, {}, "mail")).body).toEqual(removed(0));
+  });
+
+  it("gets through more parked jobs than one request has time for, whichever queue they are for", async () => {
+    const p = await started();
+    for (let i = 0; i < 250; i++) await world.store.parked.park(parkedJob(p, { id: `a-${i}`, reason: "outbox", queue: "mail" }));
+    for (let i = 0; i < 3; i++) await world.store.parked.park(parkedJob(p, { id: `b-${i}`, reason: "outbox" }));
+    const parts = await allParts(p, "default", { clock: hastyClock() });
+    expect(parts).toEqual([0, 0, 3]);
+    expect((await world.store.parked.list(p, { limit: 1_000 })).jobs).toHaveLength(250);
+  });
+
+  it("begins anew without a cursor, and takes none that it did not give", async () => {
+    const p = await started();
+    for (let i = 0; i < 150; i++) await world.store.parked.park(parkedJob(p, { id: `a-${i}`, reason: "outbox", queue: "mail" }));
+    const part = async () => (await purge(p, { clock: hastyClock() })).body;
+    expect(await part()).toMatchObject({ removed: 0, more: true, cursor: expect.any(String) });
+    expect(await part()).toEqual(await part());
+    const url = `/partitions/${p}/queues/default/purge?cursor=nonsense`;
+    expect((await world.call("POST", url, undefined, real)).body).toMatchObject({ status: 400, code: "invalid_request", field: "cursor" });
+  });
+
+  it("ends at messages that it must leave", async () => {
+    const p = await started();
+    const withQueues = (work: (queues: never) => Promise<unknown>) => work({ take: async () => ({ taken: 0, more: true }) } as never);
+    expect((await purge(p, { withQueues })).body).toEqual(removed(0));
   });
 
   it("loses nothing when the store is away: what was settled is gone, the rest is back", async () => {
@@ -156,7 +202,7 @@ describe("purge", () => {
     const store = { ...world.store, queueKeys: { ...world.store.queueKeys, release } };
     expect((await purge(p, { store })).body).toMatchObject({ status: 503, code: "store_unavailable" });
     await vi.waitFor(async () => expect(await depth(p)).toBe(1));
-    expect((await purge(p)).body).toEqual({ removed: 1 });
+    expect((await purge(p)).body).toEqual(removed(1));
   });
 });
 
@@ -166,7 +212,7 @@ describe("taking messages out of a queue", () => {
     const settle = async () => true;
     expect(await broker.admin.take(name, { limit: 1, withinMs: 1_000, settle })).toBeUndefined();
     await fill(name, []);
-    expect(await broker.admin.take(name, { limit: 10, withinMs: 1_000, settle })).toBe(0);
+    expect(await broker.admin.take(name, { limit: 10, withinMs: 1_000, settle })).toEqual({ taken: 0, more: false });
   });
 
   it("takes no more than asked for", async () => {
@@ -177,7 +223,7 @@ describe("taking messages out of a queue", () => {
       seen.push(body.toString());
       return body.toString() !== "1";
     };
-    expect(await broker.admin.take(name, { limit: 2, withinMs: 5_000, settle })).toBe(1);
+    expect(await broker.admin.take(name, { limit: 2, withinMs: 5_000, settle })).toEqual({ taken: 1, more: true });
     expect(seen).toEqual(["1", "2"]);
     await vi.waitFor(async () => expect(await broker.admin.depth(name)).toBe(2));
   });
@@ -191,7 +237,7 @@ describe("taking messages out of a queue", () => {
       return true;
     };
     const taken = await broker.admin.take(name, { limit: 40, withinMs: 300, settle });
-    expect(taken).toBe(16);
+    expect(taken).toEqual({ taken: 16, more: true });
     await vi.waitFor(async () => expect(await broker.admin.depth(name)).toBe(24));
   });
 });

@@ -44,7 +44,7 @@ describe("peek and purge", () => {
     const at = `/partitions/${p}/queues/default`;
     // Nothing was ever queued: RabbitMQ knows no such queue.
     expect((await world.call("GET", `${at}/jobs`, undefined, real)).body).toEqual({ jobs: [] });
-    expect((await world.call("POST", `${at}/purge`, undefined, real)).body).toEqual({ removed: 0 });
+    expect((await world.call("POST", `${at}/purge`, undefined, real)).body).toEqual({ removed: 0, more: false, cursor: null });
 
     await fill(p, "default", [envelope(p, "one"), "not a job", envelope(p, "three")]);
     const peeked = await world.call("GET", `${at}/jobs?limit=2`, undefined, real);
@@ -60,14 +60,14 @@ describe("peek and purge", () => {
       { job_id: null, name: null, args: null, attempt: null, enqueued_at: null, bytes: 9 },
     ]);
     const purged = await world.call("POST", `${at}/purge`, {}, real);
-    expect([purged.status, purged.body]).toEqual([202, { removed: 3 }]);
+    expect([purged.status, purged.body]).toEqual([202, { removed: 3, more: false, cursor: null }]);
   });
 
   it("reach a queue that is no longer listed, and no other", async () => {
     const p = await stopped({ default: 1, mail: 1 });
     await world.call("POST", `/partitions/${p}/start`, { queues: { default: 1 } });
     await fill(p, "mail", [envelope(p, "late")]);
-    expect((await world.call("POST", `/partitions/${p}/queues/mail/purge`, undefined, real)).body).toEqual({ removed: 1 });
+    expect((await world.call("POST", `/partitions/${p}/queues/mail/purge`, undefined, real)).body).toEqual({ removed: 1, more: false, cursor: null });
     expect((await world.call("GET", `/partitions/${p}/queues/never/jobs`, undefined, real)).body).toMatchObject({
       status: 404,
       code: "unknown_queue",

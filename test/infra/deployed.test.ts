@@ -160,7 +160,10 @@ describe("what is deployed", () => {
   it("speaks to RabbitMQ where it must: what is queued is shown and removed", async () => {
     expect(await ask("partitions", "POST", `/partitions/${partition}/queues/default/pause`)).toMatchObject({ status: 200 });
     expect(await ask("queues", "GET", `/partitions/${partition}/queues/default/jobs`)).toEqual({ status: 200, body: { jobs: [] } });
-    expect(await ask("queues", "POST", `/partitions/${partition}/queues/default/purge`)).toEqual({ status: 202, body: { removed: 0 } });
+    expect(await ask("queues", "POST", `/partitions/${partition}/queues/default/purge`)).toEqual({
+      status: 202,
+      body: { removed: 0, more: false, cursor: null },
+    });
   });
 
   it("answers every operation of its document, with the rights that its Lambdas have", async () => {
