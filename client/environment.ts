@@ -1,4 +1,5 @@
 import { InvalidInput } from "../core/contract/errors.ts";
+import { MOST_DRAIN_MS } from "../core/contract/limits.ts";
 import { checkPool, DEFAULT_POOL } from "../core/contract/names.ts";
 import type { PoolBounds } from "../core/partition/desired-tasks.ts";
 
@@ -13,7 +14,7 @@ import type { PoolBounds } from "../core/partition/desired-tasks.ts";
  * | `ROGER_SLOTS` | worker | jobs it runs at once; default 10 |
  * | `ROGER_JOBS` | worker, `functions/jobs.ts`, `functions/queues.ts` | a module that exports job definitions; default `#jobs` |
  * | `ROGER_HEALTH_PORT` | worker | port of `GET /health`; default 8080, 0 takes a free one |
- * | `ROGER_DRAIN_SECONDS` | worker | a graceful stop lets jobs run on for this long; default 90, less than ECS's `stopTimeout` by 10 or more |
+ * | `ROGER_DRAIN_SECONDS` | worker | a graceful stop lets jobs run on for this long; default 90, which is also the most: the rest of ECS's `stopTimeout` is for the other steps of a stop |
  * | `ROGER_REPORT_SECONDS` | worker | how often it tells, at most, what it runs and how long its queues are; default 15 |
  * | `ROGER_LOG_LEVEL` | worker, functions | default `info` |
  * | `ROGER_CLUSTER` | functions | the ECS cluster that the services live in |
@@ -50,7 +51,7 @@ export function workerEnvironment(env: Environment = process.env): WorkerEnviron
     slots: whole(env, "ROGER_SLOTS", 10, 1, 1_000),
     jobs: env.ROGER_JOBS ?? "#jobs",
     healthPort: whole(env, "ROGER_HEALTH_PORT", 8080, 0, 65_535),
-    drainMs: whole(env, "ROGER_DRAIN_SECONDS", 90, 0, 109) * 1000,
+    drainMs: whole(env, "ROGER_DRAIN_SECONDS", 90, 0, MOST_DRAIN_MS / 1000) * 1000,
     reportMs: whole(env, "ROGER_REPORT_SECONDS", 15, 1, 60) * 1000,
     logLevel: env.ROGER_LOG_LEVEL ?? "info",
     ecsAgentUri: env.ECS_AGENT_URI,

@@ -9,7 +9,8 @@ import type { ParkedReason } from "../core/job/parked.ts";
  * | event | when |
  * |---|---|
  * | `ready` | the task consumes and renews its lease |
- * | `draining`, `drained` | a graceful stop began, or ended with nothing held |
+ * | `draining`, `drained` | a graceful stop began, or ended |
+ * | `stop_late` | a step of the stop did not end in its time: what it would have given back is left to eviction |
  * | `lease_late`, `lease_regained` | renewals fail: no new job starts; they succeed again |
  * | `lease_lost` | running jobs are aborted, or the task was declared dead and must end |
  * | `peer_dead` | this task declared another dead |
@@ -23,6 +24,7 @@ import type { ParkedReason } from "../core/job/parked.ts";
 export type WorkerEvent =
   | { readonly type: "ready"; readonly boot: string; readonly pool: string; readonly slots: number; readonly healthPort: number }
   | { readonly type: "draining" | "drained" }
+  | { readonly type: "stop_late"; readonly step: string }
   | { readonly type: "lease_late" | "lease_regained" }
   | { readonly type: "lease_lost"; readonly why: string }
   | { readonly type: "peer_dead"; readonly boot: string }

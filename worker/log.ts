@@ -10,6 +10,7 @@ const LEVELS: Readonly<Record<WorkerEvent["type"], "debug" | "info" | "warn" | "
   ready: "info",
   draining: "info",
   drained: "info",
+  stop_late: "warn",
   lease_late: "warn",
   lease_regained: "info",
   lease_lost: "error",

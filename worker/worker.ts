@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../core/contract/clock.ts";
-import { checkTimings, type Timings } from "../core/contract/limits.ts";
-import { type Service, startAll, stopAll } from "../core/contract/service.ts";
+import { checkTimings, STOP_PARTS_MS, type Timings } from "../core/contract/limits.ts";
+import { type Service, startAll, stopAll, stopTogether } from "../core/contract/service.ts";
 import { Window } from "../core/contract/window.ts";
 import type { Broker } from "../core/job/broker.ts";
 import type { JobLog } from "../core/job/context.ts";
@@ -27,6 +27,7 @@ import { Reporter } from "./reporter.ts";
 import { Roster } from "./roster.ts";
 import type { Run } from "./run.ts";
 import { Shedding } from "./shedding.ts";
+import { doneInTime } from "./stop-step.ts";
 import { Turns } from "./turns.ts";
 import type { Watchdog } from "./watchdog.ts";
 import { Workforce } from "./workforce.ts";
@@ -61,7 +62,8 @@ export interface WorkerOptions {
  *
  * Start: lease first (nothing may be held without one), then the roster, then the rows, which set the queues going.
  * Stop, in this order: peers are told, no new job, running ones end (or are aborted), shares and acks, the connection,
- * the lease.
+ * the lease. Each step has its part of the time that ECS gives a stop (limits.ts): a table or a broker that does not answer
+ * costs what the step would have given back, which peers then take, and not the steps after it.
  */
 export class Worker implements Service {
   readonly #options: WorkerOptions;
@@ -165,36 +167,43 @@ export class Worker implements Service {
 
   async #stop(): Promise<void> {
     const { emit, timings, broker, clock } = this.#options;
+    const done = (name: string, ms: number, work: Promise<unknown>): Promise<boolean> => doneInTime({ name, ms, emit }, work);
     const askedAt = clock.monotonic();
     // A start that failed has unwound itself; there is nothing left to stop.
-    const started = await this.#starting?.then(
-      () => true,
-      () => false,
-    );
-    if (started !== true) return;
+    let failed = this.#starting === undefined;
+    const started = this.#starting?.catch(() => {
+      failed = true;
+    });
+    await done("its start", timings.drain, Promise.resolve(started));
+    if (failed) return;
     emit({ type: "draining" });
     this.#lease.drain();
     this.#workforce.reconcileAll();
-    await stopAll(this.#feeders);
+    const feedersGone = stopAll(this.#feeders);
+    // Waited for below, and may fail before.
+    feedersGone.catch(() => undefined);
     // ECS counts from its SIGTERM, whatever the steps before took.
-    await this.#idleWithin(Math.max(0, timings.drain - (clock.monotonic() - askedAt)), this.#hurry.signal);
+    await this.#idleWithin(timings.drain - (clock.monotonic() - askedAt));
     this.#workforce.abortAll("shutdown");
-    await this.#idleWithin(timings.settle);
-    await this.#workforce.rested();
+    await done("its running jobs", timings.settle, this.#turns.idle());
+    await Promise.all([done("its shares", timings.hook, this.#workforce.rested()), done("its hooks", timings.hook, this.#pipeline.hooks.rested())]);
     const sharesGone = this.#workforce.holdsNothing;
-    await this.#workforce.close();
-    await stopAll([this.#pipeline, ...this.#attendants]);
-    await broker.stop();
-    await this.#lease.end(sharesGone && this.#pipeline.owesNothing);
+    await done("its channels", STOP_PARTS_MS.channels, this.#workforce.close());
+    const services = Promise.all([feedersGone, stopTogether([this.#pipeline, ...this.#attendants])]);
+    // What is being paid when nobody waits any more still counts as owed.
+    const paid = (await done("its services", STOP_PARTS_MS.services, services)) && this.#pipeline.owesNothing;
+    await done("its connections", STOP_PARTS_MS.connections, broker.stop());
+    await done("its lease", STOP_PARTS_MS.lease, this.#lease.end(sharesGone && paid));
     emit({ type: "drained" });
   }
 
-  async #idleWithin(ms: number, hurry?: AbortSignal): Promise<void> {
-    const enough = new AbortController();
-    const signal = hurry === undefined ? enough.signal : AbortSignal.any([enough.signal, hurry]);
-    // An aborted wait is how the wait ends early.
-    await Promise.race([this.#turns.idle(), wait(ms, undefined, { signal }).catch(() => undefined)]);
-    enough.abort();
+  /** Resolves once nothing runs, the time is up, or somebody is in a hurry. */
+  async #idleWithin(ms: number): Promise<void> {
+    const enough = Promise.withResolvers<void>();
+    const timer = setTimeout(enough.resolve, Math.max(0, ms));
+    this.#hurry.signal.addEventListener("abort", () => enough.resolve(), { once: true });
+    if (!this.#hurry.signal.aborted) await Promise.race([this.#turns.idle(), enough.promise]);
+    clearTimeout(timer);
   }
 
   #makeLease(): Lease {

@@ -130,6 +130,25 @@ export const DEFAULT_TIMINGS: Timings = {
 
 /** ECS sends SIGKILL this long after SIGTERM; Fargate allows no more than 120 s. */
 export const STOP_TIMEOUT_MS = 120_000;
+/** What each step of a stop gets at most, after `drain` for its jobs, `settle` for those aborted, `hook` for hooks and shares. */
+export const STOP_PARTS_MS = {
+  /** Channels send the acks that wait, and close. */
+  channels: 3_000,
+  /** All that ticks ends its round; what is owed is tried once more. */
+  services: 2_000,
+  /** RabbitMQ is told goodbye. */
+  connections: 2_000,
+  /** The lease ends, or the task declares itself dead. */
+  lease: 1_000,
+  /** The process ends. */
+  exit: 2_000,
+} as const;
+
+/** A stop takes no longer than this, whatever does not answer; ms. */
+function longestStop({ drain, settle, hook }: Pick<Timings, "drain" | "settle" | "hook">): number {
+  return drain + settle + hook + Object.values(STOP_PARTS_MS).reduce((sum, part) => sum + part, 0);
+}
+
 /** A publish that is not confirmed by then failed as far as its caller is told. */
 export const PUBLISH_DEADLINE_MS = 10_000;
 /** A broker out of file handles accepts TCP and never answers: no connect may wait longer. */
@@ -146,7 +165,7 @@ export function checkTimings(t: Timings): Timings {
     ["watchdog < dead: a task must be gone before it is declared dead", t.watchdog < t.dead],
     ["3 x beat < dead", 3 * t.beat < t.dead],
     ["takeover >= 1", t.takeover >= 1],
-    ["drain + settle + hook < stop timeout", t.drain + t.settle + t.hook < STOP_TIMEOUT_MS],
+    ["drain + settle + hook + the other parts of a stop <= stop timeout", longestStop(t) <= STOP_TIMEOUT_MS],
     ["publish deadline < pumpClaim: a claim outlives its publish", PUBLISH_DEADLINE_MS < t.pumpClaim],
     ["poll < reread", t.poll < t.reread],
     ["2 x longBeat < longLease: one lost push must not start the job a second time", 2 * t.longBeat < t.longLease],
@@ -159,6 +178,9 @@ export function checkTimings(t: Timings): Timings {
 }
 
 checkTimings(DEFAULT_TIMINGS);
+
+/** The longest `drain` that leaves a stop its other steps. */
+export const MOST_DRAIN_MS = STOP_TIMEOUT_MS - longestStop({ ...DEFAULT_TIMINGS, drain: 0 });
 
 /** RabbitMQ closes the channel of a message that is unacked for longer (`consumer_timeout`, its default; Amazon MQ has the same). */
 export const CONSUMER_TIMEOUT_MS = 30 * 60_000;

@@ -23,6 +23,12 @@ export async function startAll(services: readonly Service[]): Promise<void> {
   }
 }
 
+/** Stops services side by side: none waits for another. The errors are thrown together, once all have ended. */
+export async function stopTogether(services: readonly Service[]): Promise<void> {
+  const results = await Promise.allSettled(services.map((service) => service.stop()));
+  throwAll(results.flatMap((result) => (result.status === "rejected" ? [result.reason] : [])));
+}
+
 /** Stops services, last first. One that fails to stop does not keep the others running; the errors are thrown together. */
 export async function stopAll(services: readonly Service[]): Promise<void> {
   const errors: unknown[] = [];
@@ -33,5 +39,9 @@ export async function stopAll(services: readonly Service[]): Promise<void> {
       errors.push(error);
     }
   }
+  throwAll(errors);
+}
+
+function throwAll(errors: readonly unknown[]): void {
   if (errors.length > 0) throw new AggregateError(errors, "not everything could be stopped");
 }
