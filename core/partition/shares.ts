@@ -101,14 +101,16 @@ export function wantedShare(sharing: Sharing, me: string, share: number, targets
 
 /**
  * Whether a queue that waits in a full task does better elsewhere: another task has room, and is meant to hold a part of the
- * queue, or has slots left to take over what is let go.
+ * queue, holds one (if it holds as much as it has slots, it is idle: what this task gives back goes there), or has slots left
+ * to take over what is let go.
  */
 export function isServedBesides(sharing: Sharing, me: string, targets: ReadonlyMap<string, number>, takenOver: boolean): boolean {
   const { partition, pool, queue, tasks } = sharing;
   const key = queueKey(pool, queue);
   return tasks.some(({ boot, slots, full }) => {
     if (boot === me || full) return false;
-    return targets.has(boot) || (takenOver && shareOf(partition, key, boot) < slots);
+    const holds = shareOf(partition, key, boot);
+    return targets.has(boot) || holds > 0 || (takenOver && holds < slots);
   });
 }
 
