@@ -31,5 +31,6 @@ export function openServices(cluster: string, client: ECSClient = openEcs()): Se
 }
 
 function openEcs(): ECSClient {
-  return new ECSClient({ maxAttempts: 3, requestHandler: { connectionTimeout: 1_000, requestTimeout: 5_000 } });
+  // As in store/client.ts; a request that hangs must end before the pass's claim does.
+  return new ECSClient({ maxAttempts: 3, requestHandler: { connectionTimeout: 2_500, requestTimeout: 5_000, throwOnRequestTimeout: true } });
 }

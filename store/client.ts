@@ -15,8 +15,11 @@ export interface DocumentOptions {
 export function openDocument({ endpoint, region }: DocumentOptions = {}): DynamoDBDocumentClient {
   const client = new DynamoDBClient({
     maxAttempts: 3,
+    // n.b. the handler's timers run before its sockets' events: only from 2 s on does it look twice, so that a blocked event
+    // loop, or a request that waits for one of the 50 sockets, does not count as a DynamoDB that can't be reached. And a lost
+    // SYN is sent again after 1 s.
     // n.b. without throwOnRequestTimeout the SDK only logs a warning at requestTimeout and goes on waiting.
-    requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
+    requestHandler: { connectionTimeout: 2_500, requestTimeout: 3_000, throwOnRequestTimeout: true },
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint, region: region ?? "us-east-1", credentials: { accessKeyId: "local", secretAccessKey: "local" } }),
   });
