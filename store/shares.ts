@@ -25,7 +25,7 @@ const NO_SHARE_YET = "attribute_not_exists(shares.#queue.#task)";
  * the row: a share of `to` means that the move has landed, since only this task moves its share, one move at a time, and
  * an evictor only takes it away whole. Evicted meanwhile: the share is 0, the answer "not moved", and the task is dead.
  * No answer and not `to`: StoreUnavailable, and should the write land later, the task's next move from the old `from` is
- * refused and shows it the row.
+ * refused and shows it the row; one that makes no further move sees it when it next looks at the row (worker/queue-keeper.ts).
  * n.b. a raise from 0 that lands after its task's eviction leaves a share to a boot id without a lease: evictors count it as dead.
  *
  * @throws StoreUnavailable

@@ -48,7 +48,9 @@ const RETRY_MS = { first: 200, most: 5_000 } as const;
  * | 2. the consumer follows, what waits goes back | 2 | the same |
  * | 3. the share is written, for runs that have settled only | 3 | – |
  *
- * When a write's reply is lost, the share counts as the smaller of the two until the row is read back.
+ * When a write's reply is lost, the share counts as the smaller of the two until the row is read back. Such a write may land
+ * even later, when nobody waits for it any more: then the row says that we hold more than we count on. A row that says
+ * anything else than we do is read again, and brought down to what we count on; else nobody would ever give that back.
  */
 export class QueueKeeper {
   readonly #options: QueueKeeperOptions;
@@ -88,7 +90,7 @@ export class QueueKeeper {
   /** Something may have changed: compare again if it makes a difference. Asked of thousands of queues at once. */
   reconsider(): void {
     const { watch, partition, intake, target } = this.#options;
-    const resting = this.#stepping === undefined && !this.#doubtful && !this.#retrying;
+    const resting = this.#stepping === undefined && !this.#doubtful && !this.#retrying && !this.#isContradicted();
     if (resting && intake.limit === this.#share && target(watch.get(partition), this.#share) === this.#share) return;
     this.nudge();
   }
@@ -124,7 +126,7 @@ export class QueueKeeper {
   /** @returns whether everything is as it should be */
   async #step(): Promise<boolean> {
     const { watch, partition, intake, target } = this.#options;
-    if (this.#doubtful) await this.#readBack();
+    if (this.#doubtful || this.#isContradicted()) await this.#readBack();
     if (this.#doubtful) return false;
     const row = watch.get(partition);
     const wanted = target(row, this.#share);
@@ -158,6 +160,13 @@ export class QueueKeeper {
       this.#share = now === undefined ? 0 : shareOf(now, key, this.#options.boot);
       intake.setLimit(Math.min(this.#share, intake.limit));
     }
+  }
+
+  /** The row, as it was seen last, says that we hold something else. (It may be older than a write of ours: then reading it costs nothing more.) */
+  #isContradicted(): boolean {
+    const { watch, partition, key, boot } = this.#options;
+    const row = watch.get(partition);
+    return row !== undefined && shareOf(row, key, boot) !== this.#share;
   }
 
   #room(row: Partition): number {
@@ -196,6 +205,7 @@ export class QueueKeeper {
    */
   async #readBack(): Promise<void> {
     const { key, boot } = this.#options;
+    this.#doubtful = true;
     const row = await this.#readRow();
     const written = row === undefined ? 0 : shareOf(row, key, boot);
     this.#share = Math.min(this.#share, written);

@@ -75,8 +75,13 @@ function setUp() {
     table.row = applyCommand("acme", row, { type: "reconfigure", pools: { default: { ...row.pools.default, [queue]: maxWorkers } } });
     copy = table.row;
   };
+  /** A write lands of which nobody waits any more to hear. */
+  const late = (queue: string, n: number): void => {
+    const [row, key] = [table.row as Partition, queueKey("default", queue)];
+    table.row = { ...row, held: { ...row.held, [key]: n }, shares: { ...row.shares, [key]: { me: n } } };
+  };
   const share = (queue: string): number => shareOf(table.row as Partition, queueKey("default", queue), "me");
-  return { worker, list, widen, share, moves, table, clock, peers, row: () => table.row as Partition };
+  return { worker, list, widen, late, share, moves, table, clock, peers, row: () => table.row as Partition };
 }
 
 describe("a queue of a partition", () => {
@@ -113,6 +118,26 @@ describe("a queue of a partition", () => {
       table.away = false;
       await vi.advanceTimersByTimeAsync(60_000);
       expect(moves).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it.each([
+    ["listed", { mail: 0 }],
+    ["dropped", {}],
+  ])("whose raise lands when its keeper has long read back that it did not, is brought down to what is counted on: %s", async (_, queues) => {
+    vi.useFakeTimers();
+    try {
+      const { worker, list, table, late, share } = setUp();
+      table.away = true;
+      await list({ mail: 3 });
+      table.away = false;
+      await list({ mail: 0 });
+      expect([share("mail"), worker.queues.get("mail")?.share]).toEqual([0, 0]);
+      late("mail", 3);
+      await list(queues);
+      expect(share("mail")).toBe(0);
     } finally {
       vi.useRealTimers();
     }
