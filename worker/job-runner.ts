@@ -28,6 +28,8 @@ export interface JobRunnerOptions extends PerformOptions {
   readonly emit: Emit;
   /** Resolves after so many ms. */
   pause(ms: number): Promise<void>;
+  /** Whether the lease allows a new job at this moment. */
+  mayStart(): boolean;
 }
 
 /** Before a message whose outcome could not be recorded goes back: the store is away, or a run may be alive; so don't spin. */
@@ -107,14 +109,26 @@ export class JobRunner {
     if (suspect && !(await suspects.mayStart(run, envelope)))
       return { kind: "bury", reason: "poison", failure: noRun(envelope, clock.now(), POISON) };
     // Aborted while the table was asked: what has not begun must not begin.
+    this.#lookAgain(run);
     if (run.aborted !== undefined) return run.aborted === "cancelled" ? { kind: "cancelled" } : { kind: "hand_back" };
 
-    if (this.#options.hooks.any) attempt.hookStates = await this.#options.hooks.beforeRun(envelope);
+    if (this.#options.hooks.any) {
+      attempt.hookStates = await this.#options.hooks.beforeRun(envelope);
+      this.#lookAgain(run);
+    }
     const startedAt = clock.now();
     const result = await perform(this.#options, definition, envelope, run);
     if ("invalidArgs" in result) return { kind: "bury", reason: "invalid_args", failure: noRun(envelope, clock.now(), result.invalidArgs) };
     if (result.ok && run.aborted === undefined) return { kind: "done" };
     return decideOutcome({ envelope, startedAt, endedAt: clock.now(), task: this.#options.boot, aborted: run.aborted, result }, definition.retry);
+  }
+
+  /**
+   * The lease allowed this job when its turn came. A process that stood still since then, while an answer was on its way,
+   * goes on with that answer before any timer can tell it that its time is over.
+   */
+  #lookAgain(run: Run): void {
+    if (!this.#options.mayStart()) run.abort("lease_lost");
   }
 
   /** @returns why a job does not run, if it does not get its keys */

@@ -58,6 +58,8 @@ export interface PipelineOptions {
   giveBackOlderThan(ms: number): void;
   /** A job that waits for an execution key may go on: it need not wait for the pump's next round. @default it does */
   onDue?(job: ParkedRef): void;
+  /** Whether the lease allows a new job at this moment. @default it always does */
+  mayStart?(): boolean;
 }
 
 /** Everything that a delivery passes through on its way to its ack, wired together; no broker, no lease, no shares. */
@@ -85,6 +87,7 @@ export class Pipeline implements Service {
     giveBackOlderThan,
     pause,
     onDue,
+    mayStart = () => true,
   }: PipelineOptions) {
     const { parked, buried, cancels } = store;
     const runs = new KnownRuns(boot, tasks);
@@ -127,6 +130,7 @@ export class Pipeline implements Service {
       emit,
       graceMs: timings.grace,
       pause,
+      mayStart,
     });
     this.#services = [loopLag, debts, longRuns, stuckRuns, threads, this.cancelWatch];
   }

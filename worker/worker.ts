@@ -112,6 +112,7 @@ export class Worker implements Service {
       row: (partition) => this.#watch.get(partition),
       running: (partition) => this.#workforce.running(partition),
       pause: (ms) => wait(ms),
+      mayStart: () => this.#lease.mayStart,
       giveBackOlderThan: (ms) => this.#workforce.giveBackOlderThan(ms),
       onDue: (job) => this.#pump.hurry(job),
     });
