@@ -30,6 +30,9 @@ export interface LeaseOptions {
   onDead(): void;
 }
 
+/** Of the time that peers wait for, what a task that has declared itself dead may still need to end in; the watchdog looks every 250 ms. */
+const LAST_WORDS = 0.75;
+
 /**
  * This task's right to hold shares and run jobs.
  *
@@ -103,20 +106,30 @@ export class Lease implements Service {
   /**
    * Ends the lease. With nothing held it is simply forgotten; else this task declares itself dead, so that peers take
    * over soon: the caller must end the process right away. That write may land though its answer is lost, so the answer
-   * is waited for no longer than half of what peers wait before they take over.
+   * is waited for no longer than half of what peers wait before they take over. A handler that never settled may block
+   * the process right here: then the watchdog ends it before they do.
    */
   async end(holdsNothing: boolean): Promise<void> {
-    await this.stop();
-    const { tasks, boot, clock } = this.#options;
-    if (holdsNothing) await tasks.forget(boot);
-    else await Promise.race([tasks.declareDead(boot, this.#beat, clock.now()), wait(this.#options.timings.takeover / 2)]);
+    const { tasks, boot, clock, timings, watchdog } = this.#options;
+    if (holdsNothing) {
+      await this.stop();
+      await tasks.forget(boot);
+      return;
+    }
+    await this.#rest();
+    watchdog.renewed(timings.watchdog - LAST_WORDS * timings.takeover);
+    await Promise.race([tasks.declareDead(boot, this.#beat, clock.now()), wait(timings.takeover / 2)]);
   }
 
   async stop(): Promise<void> {
+    await this.#rest();
+    await this.#options.watchdog.stop();
+  }
+
+  async #rest(): Promise<void> {
     this.#over = true;
     await this.#trust.stop();
     await this.#beats.stop();
-    await this.#options.watchdog.stop();
   }
 
   async #renew(): Promise<void> {

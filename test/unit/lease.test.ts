@@ -52,6 +52,7 @@ function setUp() {
   const told = { full: false, connected: true };
   let deaths = 0;
   let renewed = 0;
+  let guarded = false;
   const begin = performance.now();
   const emit = (event: WorkerEvent) => void events.push(event.type);
   const lease = new Lease({
@@ -61,7 +62,15 @@ function setUp() {
     tasks: leases as unknown as TaskStore,
     clock,
     timings: t,
-    watchdog: { start: async () => undefined, stop: async () => undefined, renewed: (age) => void ages.push(age) },
+    watchdog: {
+      start: async () => {
+        guarded = true;
+      },
+      stop: async () => {
+        guarded = false;
+      },
+      renewed: (age) => void ages.push(age),
+    },
     emit,
     free: () => 4,
     full: () => told.full,
@@ -70,7 +79,7 @@ function setUp() {
     onAbort: () => void aborts.push(performance.now() - begin),
     onDead: () => void deaths++,
   });
-  return { leases, lease, told, events, aborts, ages, deaths: () => deaths, renewed: () => renewed, emit };
+  return { leases, lease, told, events, aborts, ages, deaths: () => deaths, renewed: () => renewed, guarded: () => guarded, emit };
 }
 
 beforeEach(() => {
@@ -155,6 +164,11 @@ describe("Lease", () => {
     await dirty.lease.start();
     await dirty.lease.end(false);
     expect(dirty.leases.rows.get("me")?.dead).toBe(true);
+    // What never settled may block the process before it ends: then the watchdog ends it, before peers take over.
+    expect([clean.guarded(), dirty.guarded()]).toEqual([false, true]);
+    const leftMs = t.watchdog - (dirty.ages.at(-1) as number);
+    expect(leftMs).toBeGreaterThan(t.takeover / 2);
+    expect(leftMs + 250).toBeLessThan(t.takeover);
   });
 });
 
