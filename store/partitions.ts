@@ -58,8 +58,10 @@ async function commit(table: Table, before: Partition | undefined, after: Partit
 /** The row and its maps come to be whole, in one put: entries of a map can't be set in the expression that creates it. */
 function create(table: Table, before: Partition | undefined, after: Partition): Promise<Written<PartitionRow>> {
   const rev = newRev();
-  const { id, status, revision, pools, paused, held, shares, cancelSeq } = after;
+  const { id, status, revision, pools, paused, held, cancelSeq } = after;
   const total_held = totalHeld(after);
+  // A row that is new: nobody holds anything of it.
+  const shares = Object.fromEntries(Object.keys(after.shares).map((key) => [key, {}]));
   const row: PartitionRow = { ...rowKey(id), status, revision, pools, paused, held, shares, cancel_seq: cancelSeq, total_held, rev };
   const names = { "#status": "status" };
   const expected =

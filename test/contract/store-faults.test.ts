@@ -118,6 +118,17 @@ describe("a write that was overtaken before its repetition", () => {
     expect(await raiseTo(world.store, "task-1", 2)).toMatchObject({ moved: true, partition: { status: "stopped", held: { "default/mail": 5 } } });
   });
 
+  it("a lowering does not take away what its task has raised again since", async () => {
+    using world = await two();
+    await running(world.other);
+    await raiseTo(world.other, "task-1", 5);
+    const move = (store: Store, from: number, to: number) =>
+      store.partitions.moveShare({ partition: "acme", revision: 1, key: "default/mail", task: "task-1", from, to, maxWorkers: 5 });
+    world.network.loseReply(0, 1, () => move(world.other, 3, 5));
+    expect((await move(world.store, 5, 3)).moved).toBe(false);
+    expect(await row(world.store)).toMatchObject({ held: { "default/mail": 5 }, shares: { "default/mail": { "task-1": 5 } } });
+  });
+
   it("a raise whose task was evicted says that nothing is held", async () => {
     using world = await two();
     await running(world.other);
