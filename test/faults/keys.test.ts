@@ -1,21 +1,11 @@
 import { expect, inject, it } from "vitest";
 import { groupOf } from "../fixture/jobs.ts";
 import { keys, until } from "../fixture/pool.ts";
+import { randomOf } from "../fixture/random.ts";
 import { Stage } from "../fixture/stage.ts";
 
 /** Another one: `ROGER_TEST_SEED=7 npm test`. */
 const seed = Number(process.env.ROGER_TEST_SEED ?? Math.floor(Math.random() * 1e6));
-
-/** mulberry32: the same numbers for the same seed, below 1. */
-function randomOf(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 it("tasks killed at random: every job of every kind is done, no two of one key ran side by side, and no key stays taken", async () => {
   console.log(`seed ${seed}`);
@@ -33,11 +23,10 @@ it("tasks killed at random: every job of every kind is done, no two of one key r
 
   const starts = () => stage.lines().filter(({ what }) => what === "start").length;
   for (let kills = 0; kills < 3; kills++) {
-    const at = starts() + 5 + Math.floor(random() * 30);
+    const at = starts() + random.between(5, 34);
     await until(`${at} starts`, () => starts() >= at || stage.ended().size >= 150, 60_000);
     const { running } = stage;
-    const victim = running[Math.floor(random() * running.length)];
-    if (victim !== undefined) await stage.kill(victim);
+    if (running.length > 0) await stage.kill(random.pick(running));
   }
   await until("all jobs are done", () => stage.ended().size === 180, 150_000);
   expect(stage.depth()).toMatchObject({ doubled: [] });
