@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Channel } from "amqplib";
 import type { MessageTaker, QueueAdmin, Taken, TakeOptions } from "../core/job/broker.ts";
 import { withChannel } from "./channel.ts";
@@ -7,6 +8,9 @@ import { QuestionChannels } from "./question-channels.ts";
 import type { BrokerSettings } from "./settings.ts";
 import { takeMessages } from "./take.ts";
 import { NOT_FOUND, type Topology } from "./topology.ts";
+
+/** How often and with which pause it is asked whether messages are back. */
+const PUT_BACK = { looks: 20, pauseMs: 50 } as const;
 
 /**
  * Whatever takes or shows messages does so on a channel of its own; a count, asked of thousands of queues again and again,
@@ -39,8 +43,8 @@ export class AmqpQueueAdmin implements QueueAdmin, MessageTaker {
     return this.ask(`purge ${brokerQueue}`, async (channel) => (await channel.purgeQueue(brokerQueue)).messageCount);
   }
 
-  peek(brokerQueue: string, limit: number): Promise<Buffer[] | undefined> {
-    return this.ask(`peek at ${brokerQueue}`, async (channel) => {
+  async peek(brokerQueue: string, limit: number): Promise<Buffer[] | undefined> {
+    const shown = await this.ask(`peek at ${brokerQueue}`, async (channel) => {
       const bodies: Buffer[] = [];
       while (bodies.length < limit) {
         const message = await channel.get(brokerQueue, { noAck: false });
@@ -49,6 +53,19 @@ export class AmqpQueueAdmin implements QueueAdmin, MessageTaker {
       }
       return bodies; // none is acked: closing the channel puts them back
     });
+    if (shown !== undefined) await this.putBack(brokerQueue, shown.length);
+    return shown;
+  }
+
+  /**
+   * RabbitMQ puts messages back a moment after it has said that their channel is closed: whoever purges or counts next must
+   * meet them. Waits for no longer than a moment, since a consumer may have taken them already.
+   */
+  private async putBack(brokerQueue: string, count: number): Promise<void> {
+    for (let looks = 0; looks < PUT_BACK.looks; looks++) {
+      if (((await this.depth(brokerQueue)) ?? count) >= count) return;
+      await wait(PUT_BACK.pauseMs);
+    }
   }
 
   async take(brokerQueue: string, options: TakeOptions): Promise<Taken | undefined> {

@@ -51,8 +51,11 @@ async function refuseUnlessEmpty(deps: QueuesDeps, partition: Partition): Promis
   if (parked.jobs.length > 0) refuse("parked jobs");
   await deps.withQueues(async (queues) => {
     for (const queue of await everyQueue(deps, partition)) {
-      const depth = (await queues.depth(brokerQueue(partition.id, queue))) ?? 0;
+      const name = brokerQueue(partition.id, queue);
+      const depth = (await queues.depth(name)) ?? 0;
       if (depth > 0) refuse(`${depth} jobs in queue ${queue}`);
+      // n.b. a count lags behind what was handed back a moment ago; a message that is asked for comes after it.
+      if (((await queues.peek(name, 1)) ?? []).length > 0) refuse(`jobs in queue ${queue}`);
     }
   });
 }
