@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { SlowestFirst } from "./test/slowest-first.ts";
 
 const BROKER = ["./test/global/rabbitmq.ts"];
 
@@ -6,6 +7,7 @@ export default defineConfig({
   test: {
     pool: "forks",
     maxWorkers: 2,
+    sequence: { sequencer: SlowestFirst },
     testTimeout: 30_000,
     hookTimeout: 120_000,
     teardownTimeout: 60_000,
@@ -13,8 +15,8 @@ export default defineConfig({
       project("unit"),
       project("contract", { globalSetup: BROKER }),
       project("integration", { globalSetup: BROKER }),
-      // They kill brokers and processes, and mostly wait for leases to run out: side by side.
-      project("faults", { globalSetup: BROKER }),
+      // They kill brokers and processes, and mostly wait for leases to run out: side by side, more of them than there are cores.
+      project("faults", { globalSetup: BROKER, maxWorkers: 3 }),
       project("sim"),
       project("infra", { globalSetup: [...BROKER, "./test/global/sst.ts"] }),
       project("docker", { fileParallelism: false }),
@@ -22,6 +24,6 @@ export default defineConfig({
   },
 });
 
-function project(kind: string, more: { globalSetup?: string[]; fileParallelism?: boolean } = {}) {
+function project(kind: string, more: { globalSetup?: string[]; fileParallelism?: boolean; maxWorkers?: number } = {}) {
   return { extends: true as const, test: { name: kind, include: [`test/${kind}/**/*.test.ts`], ...more } };
 }
