@@ -15,7 +15,7 @@ import { randomOf } from "../fixture/random.ts";
 const seed = Number(process.env.ROGER_CHAOS_SEED ?? Math.floor(Math.random() * 1e6));
 const seconds = Number(process.env.ROGER_CHAOS_SECONDS ?? 12);
 /** What comes to its end only when a dead task's lease has run out, or a wake-up was lost. */
-const SETTLE_MS = 200_000;
+const SETTLE_MS = 300_000;
 const MOST_SHOWN = 40;
 
 it(
@@ -45,7 +45,7 @@ it(
     await faults.begin();
     await until("all queues are there", async () => !Object.values(await world.depths(queues)).includes(undefined), 60_000);
     const signal = AbortSignal.timeout(seconds * 1_000);
-    await Promise.all([load.run(signal, 400), faults.run(signal, 700)]);
+    await Promise.all([load.run(signal, 300), faults.run(signal, 1_200)]);
     await faults.mend();
     world.note("all faults are over");
     await until("every answer is there", () => load.settle(), 60_000);
