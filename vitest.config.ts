@@ -19,6 +19,7 @@ export default defineConfig({
       project("faults", { globalSetup: BROKER, maxWorkers: 3 }),
       project("sim"),
       project("infra", { globalSetup: [...BROKER, "./test/global/sst.ts"] }),
+      project("package", { globalSetup: [...BROKER, "./test/global/package.ts"] }),
       project("docker", { fileParallelism: false }),
     ],
   },

@@ -1,10 +1,15 @@
 #!/usr/bin/env node
-// Plain JavaScript, so that it runs on any Node: the CLI itself is TypeScript, which Node runs from 22.18 on.
-// An older one hands over to the Node 24 that is among the dependencies.
+// Plain JavaScript, so that it runs on any Node. In the package the CLI is JavaScript, too; in the repository it is
+// TypeScript, which Node runs from 22.18 on: an older one hands over to the Node 24 that is among the dependencies.
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-if (process.features.typescript) {
+const built = new URL("../dist/cli/main.js", import.meta.url);
+
+if (!existsSync(new URL("main.ts", import.meta.url))) {
+  await import(built.href);
+} else if (process.features.typescript) {
   await import("./main.ts");
 } else {
   const node = fileURLToPath(new URL("../node_modules/.bin/node", import.meta.url));

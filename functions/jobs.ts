@@ -14,10 +14,10 @@ import { explain } from "./explain.ts";
 import { findJob } from "./find-job.ts";
 import { newApp } from "./http.ts";
 import { buriedDetail, buriedView, jobDetail, parkedView, runningView } from "./job-views.ts";
-import { lambda } from "./lambda.ts";
+import { type LambdaHandler, lambda } from "./lambda.ts";
 import { readTasks, runningJobs } from "./live-tasks.ts";
 import { RequestRefused, refusalOf } from "./problem.ts";
-import { loadRegistry } from "./registry.ts";
+import { type JobsImport, loadRegistry } from "./registry.ts";
 import { BulkBody, type JobsQuery, NoBody, RetryBuriedBody } from "./requests.ts";
 import * as routes from "./routes.ts";
 
@@ -129,4 +129,9 @@ async function listJobs(deps: Deps, partition: string, query: z.infer<typeof Job
   }
 }
 
-export const handler = lambda(async (deps, environment) => jobsApp({ ...deps, registry: await loadRegistry(environment.jobs) }));
+/** The Lambda for an application's jobs. @param jobs @default the module that `ROGER_JOBS` names */
+export function handlerFor(jobs?: JobsImport): LambdaHandler {
+  return lambda(async (deps, environment) => jobsApp({ ...deps, registry: await loadRegistry(jobs ?? environment.jobs) }));
+}
+
+export const handler = handlerFor();

@@ -9,9 +9,9 @@ import { deletePartition, everyQueue } from "./delete-partition.ts";
 import type { Log, QueuesDeps, WithQueues } from "./deps.ts";
 import { newApp } from "./http.ts";
 import { peekedView } from "./job-views.ts";
-import { lambda } from "./lambda.ts";
+import { type LambdaHandler, lambda } from "./lambda.ts";
 import { purge } from "./purge.ts";
-import { loadRegistry } from "./registry.ts";
+import { type JobsImport, loadRegistry } from "./registry.ts";
 import { NoBody } from "./requests.ts";
 import * as routes from "./routes.ts";
 
@@ -72,7 +72,12 @@ async function queuesPerInvocation(environment: FunctionsEnvironment, log: Log):
   };
 }
 
-export const handler = lambda(async (deps, environment) => {
-  const registry = await loadRegistry(environment.jobs);
-  return queuesApp({ ...deps, registry, withQueues: await queuesPerInvocation(environment, deps.log) });
-});
+/** The Lambda for an application's jobs, whose definitions say what of them may be shown. @param jobs @default the module that `ROGER_JOBS` names */
+export function handlerFor(jobs?: JobsImport): LambdaHandler {
+  return lambda(async (deps, environment) => {
+    const registry = await loadRegistry(jobs ?? environment.jobs);
+    return queuesApp({ ...deps, registry, withQueues: await queuesPerInvocation(environment, deps.log) });
+  });
+}
+
+export const handler = handlerFor();

@@ -1,9 +1,16 @@
 import type { Json } from "../core/job/envelope.ts";
 import { type Registry, registryOf } from "../core/job/registry.ts";
 
-/** The user's jobs. `#jobs` is spelt out so that a bundler takes them in; any other module is read at run time. */
-export async function loadRegistry(module: string): Promise<Registry> {
-  return registryOf(module === "#jobs" ? await import("#jobs") : await import(module));
+/** Imports the user's jobs: `() => import("./jobs.ts")`, so that a bundler takes them in. */
+export type JobsImport = () => Promise<object>;
+
+/**
+ * The user's jobs. `#jobs` is spelt out so that a bundler takes them in; any other module is read at run time.
+ * @param jobs how to import them, or the module's name
+ */
+export async function loadRegistry(jobs: string | JobsImport): Promise<Registry> {
+  const exported: object = await (typeof jobs === "function" ? jobs() : jobs === "#jobs" ? import("#jobs") : import(jobs));
+  return registryOf({ ...exported });
 }
 
 const HIDDEN = "redacted";

@@ -52,6 +52,7 @@ const STEPS: readonly Step[] = [
   { name: "faults", run: () => testsWithRabbit("faults") },
   { name: "sim", run: () => tests("sim") },
   { name: "infra", run: testsOfInfra },
+  { name: "package", run: () => testsWithRabbit("package") },
   { name: "docker", run: testsWithDocker },
 ];
 

@@ -13,6 +13,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   local: ["core", "store", "broker", "client", "functions", "worker", "cli", "jobs"],
   testing: ["core", "client", "worker"],
   infra: ["core"],
+  package: ["core"],
+  examples: [],
 };
 
 /** What else the rooms that stay pure may import. The reason is the design's: rules must run without a cloud. */

@@ -23,7 +23,7 @@ export interface Import {
 
 /** Every source file of ours, infrastructure and tests included. */
 export function sourceFiles(): SourceFile[] {
-  return globSync("**/*.{ts,mts,mjs,js}", { cwd: ROOT, exclude: (path) => /^(node_modules|\.git|\.roger|\.sst)$/.test(path) })
+  return globSync("**/*.{ts,mts,mjs,js}", { cwd: ROOT, exclude: (path) => /^(node_modules|\.git|\.roger|\.sst|dist)$/.test(path) })
     .filter((path) => statSync(join(ROOT, path)).isFile())
     .toSorted()
     .map((path) => sourceFile(path, readFileSync(join(ROOT, path), "utf8")));
@@ -88,11 +88,11 @@ export function functionsOf(file: SourceFile): FunctionSpan[] {
   });
 }
 
-/** Files that the package offers to its users: the only places where a list of exports has its use. */
+/** Files that the package offers to its users, where they are before they are built: the only places where a list of exports has its use. */
 export function packageEntries(): ReadonlySet<string> {
   const { exports = {}, imports = {} } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   const targets = [exports, imports].flatMap((map) => JSON.stringify(map).match(/\.\/[^"]+/g) ?? []);
-  return new Set(targets.map((target) => posix.normalize(target)));
+  return new Set(targets.map((target) => posix.normalize(target).replace(/^dist\/(.*)\.js$/, "$1.ts")));
 }
 
 export function exists(path: string): boolean {

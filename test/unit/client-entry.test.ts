@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as entry from "roger-serverless";
 import { describe, expect, it } from "vitest";
+import * as entry from "../../client/index.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 

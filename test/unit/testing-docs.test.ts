@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { testRoger } from "roger-serverless/testing";
 import { expect, it, vi } from "vitest";
 import { z } from "zod";
 import type { Client } from "../../client/client.ts";
 import { defineJob } from "../../core/job/define-job.ts";
+import { testRoger } from "../../testing/index.ts";
 
 /** What docs/testing.md shows, as it stands there: the last test looks that it does. */
 const mailer = { send: async (_invoice: string): Promise<void> => undefined };
