@@ -38,6 +38,8 @@ export const WORKER_ACCESS: Access = {
   dueIndex: true,
   broker: true,
 };
+/** What an application's client does: it enqueues, cancels, and looks for jobs. In a transaction, too, it puts. */
+export const CLIENT_ACCESS: Access = { ...NOTHING, table: ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"] };
 
 /** @param arns of the table, its due index and the services */
 export function statementsOf<R>(access: Access, arns: { readonly table: R; readonly dueIndex: R; readonly services: readonly R[] }): Statement<R>[] {

@@ -1,6 +1,6 @@
 import { BURIED_LINE, METRICS_DIMENSION, METRICS_NAMESPACE, type PassMetric } from "../core/contract/metrics.ts";
+import type { Host, Stage } from "./host.ts";
 import type { Pools } from "./pools.ts";
-import type { StageSettings } from "./settings.ts";
 import type { Table } from "./table.ts";
 
 export interface Watched {
@@ -20,10 +20,10 @@ type AlarmArgs = Omit<aws.cloudwatch.MetricAlarmArgs, "comparisonOperator" | "al
 const MINUTE = 60;
 
 /** The alarms; docs/runbook.md says of each what it means and what to do. */
-export function makeAlarms(settings: StageSettings, { table, pools, functions, apiId }: Watched): void {
-  const topic = topicArn(settings);
+export function makeAlarms(stage: Stage, { table, pools, functions, apiId }: Watched): void {
+  const topic = topicArn(stage);
   const alarm = (name: string, { minutes, ...args }: AlarmArgs) =>
-    new aws.cloudwatch.MetricAlarm(name, {
+    new aws.cloudwatch.MetricAlarm(stage.host.name(name), {
       comparisonOperator: "GreaterThanOrEqualToThreshold",
       treatMissingData: "notBreaching",
       ...(args.metricName === undefined ? {} : { period: MINUTE }),
@@ -34,8 +34,8 @@ export function makeAlarms(settings: StageSettings, { table, pools, functions, a
     });
   const pass = (metricName: PassMetric) => ({ namespace: METRICS_NAMESPACE, metricName, dimensions: { [METRICS_DIMENSION]: table.name } });
 
-  const buried = { namespace: `${METRICS_NAMESPACE}/${settings.stage}`, name: "BuriedJobs" };
-  countBuried(pools, buried);
+  const buried = { namespace: `${METRICS_NAMESPACE}/${$app.name}/${stage.stage}`, name: "BuriedJobs" };
+  countBuried(stage.host, pools, buried);
   alarm("JobsBuried", { namespace: buried.namespace, metricName: buried.name, statistic: "Sum", threshold: 1, minutes: 1 });
   alarm("JobsOverdue", { ...pass("OverdueSeconds"), statistic: "Maximum", threshold: 300, minutes: 3 });
   // Tasks need about a minute to start.
@@ -70,10 +70,10 @@ function sumOf(metrics: readonly { namespace: string; metricName: string; dimens
 }
 
 /** Every buried job is a line in its task's log; to count the items would cost a query for each tenant. */
-function countBuried({ pools }: Pools, { namespace, name }: { readonly namespace: string; readonly name: string }): void {
+function countBuried(host: Host, { pools }: Pools, { namespace, name }: { readonly namespace: string; readonly name: string }): void {
   for (const { name: pool, logGroup, service } of pools) {
     new aws.cloudwatch.LogMetricFilter(
-      `Buried-${pool}`,
+      host.name(`Buried-${pool}`),
       {
         logGroupName: logGroup,
         pattern: `{ $.msg = "${BURIED_LINE}" }`,
@@ -85,9 +85,10 @@ function countBuried({ pools }: Pools, { namespace, name }: { readonly namespace
   }
 }
 
-function topicArn({ alarms }: StageSettings): $util.Input<string> {
+function topicArn({ alarms, host }: Stage): $util.Input<string> {
   if (alarms.topic !== undefined) return alarms.topic;
-  const topic = new aws.sns.Topic("Alarms");
-  if (alarms.email !== undefined) new aws.sns.TopicSubscription("AlarmsMail", { topic: topic.arn, protocol: "email", endpoint: alarms.email });
+  const topic = new aws.sns.Topic(host.name("Alarms"));
+  if (alarms.email !== undefined)
+    new aws.sns.TopicSubscription(host.name("AlarmsMail"), { topic: topic.arn, protocol: "email", endpoint: alarms.email });
   return topic.arn;
 }

@@ -1,10 +1,10 @@
 import { API_ROUTES, type ApiApp, routeKey } from "../core/contract/api-routes.ts";
 import { APP_ACCESS, statementsOf } from "./access.ts";
 import type { Broker } from "./broker.ts";
+import type { Host, Stage } from "./host.ts";
 import { type InVpc, makeLambda } from "./lambda.ts";
 import type { Network } from "./network.ts";
 import type { Pools } from "./pools.ts";
-import type { StageSettings } from "./settings.ts";
 import type { Table } from "./table.ts";
 
 export interface ApiDeps {
@@ -18,11 +18,11 @@ export interface ApiDeps {
 const TIMEOUT = "30 seconds";
 
 /** The HTTP API: one Lambda for each app, every route authorised. */
-export function makeApi(settings: StageSettings, deps: ApiDeps) {
-  const gateway = new sst.aws.ApiGatewayV2("Api", { cors: false, accessLog: { retention: "1 month" } });
-  const auth = authorization(settings, gateway);
+export function makeApi(stage: Stage, deps: ApiDeps) {
+  const gateway = new sst.aws.ApiGatewayV2(stage.host.name("Api"), { cors: false, accessLog: { retention: "1 month" } });
+  const auth = authorization(stage, gateway);
   const apps = [...new Set(API_ROUTES.map(({ app }) => app))];
-  const functions = new Map(apps.map((app) => [app, makeApp(app, settings, deps)]));
+  const functions = new Map(apps.map((app) => [app, makeApp(app, stage, deps)]));
   for (const route of API_ROUTES) {
     const lambda = functions.get(route.app);
     if (lambda !== undefined) gateway.route(routeKey(route), lambda.arn, { auth });
@@ -31,17 +31,17 @@ export function makeApi(settings: StageSettings, deps: ApiDeps) {
 }
 
 /** AWS credentials and a policy, or a token whose claim the functions look at (functions/tenant.ts). */
-function authorization({ jwt }: StageSettings, gateway: sst.aws.ApiGatewayV2) {
+function authorization({ jwt }: Stage, gateway: sst.aws.ApiGatewayV2) {
   if (jwt === undefined) return { iam: true } as const;
   const authorizer = gateway.addAuthorizer({ name: "Token", jwt: { issuer: jwt.issuer, audiences: [...jwt.audiences] } });
   return { jwt: { authorizer: authorizer.id } };
 }
 
-function makeApp(app: ApiApp, { jwt }: StageSettings, { network, table, broker, pools }: ApiDeps): sst.aws.Function {
+function makeApp(app: ApiApp, { jwt, host }: Stage, { network, table, broker, pools }: ApiDeps): sst.aws.Function {
   const access = APP_ACCESS[app];
   const inVpc: InVpc = { subnets: $util.output(network.vpc.privateSubnets), group: network.functions };
-  return makeLambda(`${app.slice(0, 1).toUpperCase()}${app.slice(1)}`, {
-    handler: `functions/${app}.handler`,
+  return makeLambda(host.name(`${app.slice(0, 1).toUpperCase()}${app.slice(1)}`), {
+    handler: host.handler(app),
     description: `Roger's API: ${app}`,
     timeout: TIMEOUT,
     environment: {
@@ -52,11 +52,11 @@ function makeApp(app: ApiApp, { jwt }: StageSettings, { network, table, broker, 
     },
     statements: statementsOf<$util.Input<string>>(access, { table: table.arn, dueIndex: table.dueIndexArn, services: pools.serviceArns }),
     ...(access.broker && broker.inVpc ? { inVpc } : {}),
-    ...(access.broker ? { key: environmentKey() } : {}),
+    ...(access.broker ? { key: environmentKey(host) } : {}),
   });
 }
 
 /** The broker's URL in a function's environment: who may look at the function can't read it without this key. */
-function environmentKey(): aws.kms.Key {
-  return new aws.kms.Key("EnvironmentKey", { description: "Roger: the environment of the queues function", enableKeyRotation: true });
+function environmentKey(host: Host): aws.kms.Key {
+  return new aws.kms.Key(host.name("EnvironmentKey"), { description: "Roger: the environment of the queues function", enableKeyRotation: true });
 }

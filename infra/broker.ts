@@ -1,5 +1,6 @@
+import type { Stage } from "./host.ts";
 import type { Network } from "./network.ts";
-import type { BrokerSettings, StageSettings } from "./settings.ts";
+import type { BrokerSettings } from "./settings.ts";
 
 const USER = "roger";
 const AMQPS_PORT = 5671;
@@ -8,23 +9,26 @@ const AMQPS_PORT = 5671;
  * RabbitMQ, and its URL where processes find it: a parameter that ECS hands to tasks, and a value for the one Lambda
  * that needs it. It is a secret in both, and in the state of the deployment.
  */
-export function makeBroker({ broker, protect }: StageSettings, network: Network) {
-  const url = $util.secret(broker.kind === "url" ? new sst.Secret("AmqpUrl").value : amazonMq(broker, network, protect));
-  const parameter = new aws.ssm.Parameter("AmqpUrlParameter", { type: "SecureString", value: url });
+export function makeBroker(stage: Stage, network: Network) {
+  const { broker, host } = stage;
+  const url = $util.secret(broker.kind === "url" ? new sst.Secret(host.name("AmqpUrl")).value : amazonMq(broker, stage, network));
+  const parameter = new aws.ssm.Parameter(host.name("AmqpUrlParameter"), { type: "SecureString", value: url });
   return { url, parameterArn: parameter.arn, inVpc: broker.kind === "amazon-mq" };
 }
 
 export type Broker = ReturnType<typeof makeBroker>;
 
-function amazonMq({ instance, cluster }: Extract<BrokerSettings, { kind: "amazon-mq" }>, { vpc, workers, functions }: Network, protect: boolean) {
-  const password = $util.secret(new random.RandomPassword("BrokerPassword", { length: 40, special: false }).result);
-  const group = new aws.ec2.SecurityGroup("BrokerAccess", {
+type AmazonMq = Extract<BrokerSettings, { kind: "amazon-mq" }>;
+
+function amazonMq({ instance, cluster }: AmazonMq, { host, protect }: Stage, { vpc, workers, functions }: Network) {
+  const password = $util.secret(new random.RandomPassword(host.name("BrokerPassword"), { length: 40, special: false }).result);
+  const group = new aws.ec2.SecurityGroup(host.name("BrokerAccess"), {
     vpcId: vpc.id,
     description: "RabbitMQ: AMQP over TLS from tasks and the queues function",
     ingress: [{ protocol: "tcp", fromPort: AMQPS_PORT, toPort: AMQPS_PORT, securityGroups: [workers.id, functions.id] }],
   });
   const mq = new aws.mq.Broker(
-    "Broker",
+    host.name("Broker"),
     {
       brokerName: `${$app.name}-${$app.stage}`,
       engineType: "RabbitMQ",

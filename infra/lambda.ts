@@ -7,7 +7,7 @@ export interface InVpc {
 }
 
 export interface LambdaOptions {
-  /** `functions/tasks.handler`: code is named by its path, never imported. */
+  /** As its host names it. */
   readonly handler: string;
   readonly description: string;
   readonly timeout: `${number} seconds`;

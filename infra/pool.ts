@@ -1,6 +1,7 @@
 import { STOP_TIMEOUT_MS } from "../core/contract/limits.ts";
 import type { Broker } from "./broker.ts";
 import { HEALTH_COMMAND, HEALTH_PORT, hardened, TMP_VOLUME } from "./container.ts";
+import type { Host } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { PoolSettings } from "./settings.ts";
 import { capacity } from "./sizes.ts";
@@ -8,6 +9,7 @@ import type { Table } from "./table.ts";
 import { executionPolicies, taskPolicies } from "./task-roles.ts";
 
 export interface PoolDeps {
+  readonly host: Host;
   readonly network: Network;
   readonly table: Table;
   readonly broker: Broker;
@@ -17,20 +19,21 @@ export interface PoolDeps {
 const DRAIN_SECONDS = STOP_TIMEOUT_MS / 1000 - 30;
 
 /** A pool: one service of equal tasks. */
-export function makePool(pool: PoolSettings, cluster: sst.aws.Cluster, { network, table, broker }: PoolDeps) {
-  const logGroup = `/roger/${$app.stage}/worker-${pool.name}`;
-  const service = new sst.aws.Service(`Worker${pascal(pool.name)}`, {
+export function makePool(pool: PoolSettings, cluster: sst.aws.Cluster, { host, network, table, broker }: PoolDeps) {
+  const logGroup = `/${$app.name}/${$app.stage}/worker-${pool.name}`;
+  const service = new sst.aws.Service(host.name(`Worker${pascal(pool.name)}`), {
     cluster,
     architecture: "arm64",
     // The settings have been held to the sizes that Fargate has.
     cpu: `${pool.cpu} vCPU` as sst.aws.ServiceArgs["cpu"],
     memory: `${pool.memory} GB`,
-    image: { context: ".", dockerfile: "worker/Dockerfile" },
+    image: host.image,
     capacity: capacity(pool.spot),
     // CPU and memory say nothing of how many jobs wait: the scaler alone decides.
     scaling: { min: pool.min, max: pool.max, cpuUtilization: false, memoryUtilization: false },
     logging: { name: logGroup, retention: "1 month" },
     environment: {
+      ...host.environment,
       AWS_REGION: aws.getRegionOutput().region,
       ROGER_TABLE: table.name,
       ROGER_POOL: pool.name,
@@ -41,7 +44,7 @@ export function makePool(pool: PoolSettings, cluster: sst.aws.Cluster, { network
     ssm: { ROGER_AMQP_URL: broker.parameterArn },
     health: { command: HEALTH_COMMAND, startPeriod: "60 seconds", interval: "15 seconds", timeout: "5 seconds", retries: 3 },
     transform: {
-      taskRole: { inlinePolicies: taskPolicies(table, cluster) },
+      taskRole: { inlinePolicies: taskPolicies(table, cluster, host.permissions) },
       executionRole: { managedPolicyArns: [], inlinePolicies: executionPolicies(broker, logGroup) },
       taskDefinition: (args) => {
         args.containerDefinitions = $util.output(args.containerDefinitions).apply(hardened);

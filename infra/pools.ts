@@ -1,10 +1,11 @@
+import type { Stage } from "./host.ts";
 import { makePool, type PoolDeps } from "./pool.ts";
-import type { PoolSettings, StageSettings } from "./settings.ts";
+import type { PoolSettings } from "./settings.ts";
 
 /** One ECS cluster, and in it one Fargate service for each pool. */
-export function makePools(settings: StageSettings, deps: PoolDeps) {
-  const cluster = new sst.aws.Cluster("Workers", { vpc: deps.network.vpc });
-  const pools = settings.pools.map((pool) => ({ ...pool, ...makePool(pool, cluster, deps) }));
+export function makePools(stage: Stage, deps: Omit<PoolDeps, "host">) {
+  const cluster = new sst.aws.Cluster(stage.host.name("Workers"), { vpc: deps.network.vpc });
+  const pools = stage.pools.map((pool) => ({ ...pool, ...makePool(pool, cluster, { ...deps, host: stage.host }) }));
   return { cluster: cluster.nodes.cluster, pools, ...scaling(cluster, pools) };
 }
 

@@ -4,13 +4,14 @@ import type { Table } from "./table.ts";
 
 type Policies = aws.iam.RoleArgs["inlinePolicies"];
 
-/** What a task may do while it runs. */
-export function taskPolicies(table: Table, cluster: sst.aws.Cluster): Policies {
+/** What a task may do while it runs. @param more what its jobs need */
+export function taskPolicies(table: Table, cluster: sst.aws.Cluster, more: readonly Statement<$util.Input<string>>[]): Policies {
   // It asks for protection from scale-in itself, by an id that nobody knows before it runs.
   const tasks = cluster.nodes.cluster.arn.apply((arn) => `${arn.replace(":cluster/", ":task/")}/*`);
   return policies([
     ...statementsOf<$util.Input<string>>(WORKER_ACCESS, { table: table.arn, dueIndex: table.dueIndexArn, services: [] }),
     { actions: ["ecs:UpdateTaskProtection"], resources: [tasks] },
+    ...more,
   ]);
 }
 

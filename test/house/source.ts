@@ -88,11 +88,15 @@ export function functionsOf(file: SourceFile): FunctionSpan[] {
   });
 }
 
-/** Files that the package offers to its users, where they are before they are built: the only places where a list of exports has its use. */
+/**
+ * Files that the package offers to its users, where they are before they are built, and registries of jobs: the only places where a
+ * list of exports has its use.
+ */
 export function packageEntries(): ReadonlySet<string> {
   const { exports = {}, imports = {} } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   const targets = [exports, imports].flatMap((map) => JSON.stringify(map).match(/\.\/[^"]+/g) ?? []);
-  return new Set(targets.map((target) => posix.normalize(target).replace(/^dist\/(.*)\.js$/, "$1.ts")));
+  const sources = targets.map((target) => posix.normalize(target).replace(/^dist\/(.*)\.js$/, "$1.ts"));
+  return new Set([...sources, ...globSync("examples/*/jobs/index.ts", { cwd: ROOT })]);
 }
 
 export function exists(path: string): boolean {

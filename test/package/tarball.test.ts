@@ -23,7 +23,7 @@ describe("the tarball", () => {
         "",
         "cli",
         "dist",
-        ...["broker", "cli", "client", "core", "functions", "package", "store", "testing", "worker"].map((room) => `dist/${room}`),
+        ...["broker", "cli", "client", "core", "functions", "infra", "package", "store", "testing", "worker"].map((room) => `dist/${room}`),
       ].toSorted(),
     );
     expect(files.filter((path) => /\.ts$/.test(path) && !path.endsWith(".d.ts"))).toEqual([]);

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { type Esbuild, ROOT } from "./platform.ts";
+import type { Esbuild } from "./platform.ts";
 
 /** One handler as it was bundled. */
 export interface Build {
@@ -49,12 +49,13 @@ const BOOTSTRAP = {
  * The server that SST's CLI gives a program while it runs: it bundles handlers, with the same esbuild and the same
  * options as the CLI (its pkg/runtime/node), and knows the bootstrap. Anything else it is asked for fails.
  * @param esbuild `undefined`: handlers are not bundled, and are empty
+ * @param root of the app
  */
-export async function startRpc(esbuild: Esbuild | undefined, outDirectory: string): Promise<Rpc> {
+export async function startRpc(esbuild: Esbuild | undefined, root: string, outDirectory: string): Promise<Rpc> {
   const builds: Build[] = [];
   const methods: Readonly<Record<string, (input: BuildInput) => Promise<unknown>>> = {
     "Provider.Aws.Bootstrap": async () => BOOTSTRAP,
-    "Runtime.Build": (input) => buildHandler(esbuild, join(outDirectory, input.functionID), input, builds),
+    "Runtime.Build": (input) => buildHandler(esbuild, { root, directory: join(outDirectory, input.functionID) }, input, builds),
   };
   const server = createServer((request, response) => {
     const answer = async () => {
@@ -81,12 +82,22 @@ export async function startRpc(esbuild: Esbuild | undefined, outDirectory: strin
   };
 }
 
-async function buildHandler(esbuild: Esbuild | undefined, directory: string, input: BuildInput, builds: Build[]): Promise<BuildOutput> {
+interface Places {
+  /** Of the app. */
+  readonly root: string;
+  /** Where the bundle goes. */
+  readonly directory: string;
+}
+
+/** As the CLI looks for a handler's file. */
+const EXTENSIONS = [".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"];
+
+async function buildHandler(esbuild: Esbuild | undefined, { root, directory }: Places, input: BuildInput, builds: Build[]): Promise<BuildOutput> {
   const failed = (message: string): BuildOutput => ({ handler: "", out: "", errors: [message], sourcemaps: [] });
   const seam = input.handler.lastIndexOf(".");
-  const source = join(ROOT, `${input.handler.slice(0, seam)}.ts`);
+  const source = EXTENSIONS.map((extension) => join(root, `${input.handler.slice(0, seam)}${extension}`)).find((file) => existsSync(file));
   const exported = input.handler.slice(seam + 1);
-  if (!existsSync(source)) return failed(`handler not found: ${input.handler}`);
+  if (source === undefined) return failed(`handler not found: ${input.handler}`);
   await mkdir(directory, { recursive: true });
   if (esbuild === undefined) {
     await writeFile(join(directory, "bundle.mjs"), "");

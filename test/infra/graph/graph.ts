@@ -39,6 +39,8 @@ export interface StageSpec {
   readonly bundles: boolean;
   /** Instead of what infra/stages.ts says. */
   readonly settings?: object;
+  /** Of another app. @default this repository */
+  readonly root?: string;
 }
 
 function customSettings(): object {
@@ -62,8 +64,9 @@ export class StageGraph {
   /** All that a state file would show: the resources with every secret left out. */
   readonly shown: string;
 
-  constructor(stage: keyof typeof STAGES) {
-    const graph = JSON.parse(readFileSync(join(inject("graphs"), stage, "graph.json"), "utf8")) as Graph;
+  /** @param directory where its graph has been written */
+  constructor(stage: string, directory: string = inject("graphs")) {
+    const graph = JSON.parse(readFileSync(join(directory, stage, "graph.json"), "utf8")) as Graph;
     this.app = graph.app;
     this.options = graph.options;
     this.builds = graph.builds;

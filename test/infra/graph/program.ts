@@ -26,11 +26,14 @@ export interface ResourceOptions {
 
 export type Program = (seen: ResourceOptions[]) => Promise<unknown>;
 
-const CONFIG = JSON.stringify(join(ROOT, "sst.config.ts"));
+/** @param root of an app @returns where its config is, as code names it */
+function configOf(root: string): string {
+  return JSON.stringify(join(root, "sst.config.ts"));
+}
 
 /** Evaluates `app()`, as the CLI does at first. */
-export async function evaluateApp(esbuild: Esbuild, stage: string): Promise<App> {
-  const code = `import config from ${CONFIG};\nexport const app = await config.app({ stage: ${JSON.stringify(stage)} });`;
+export async function evaluateApp(esbuild: Esbuild, stage: string, root: string): Promise<App> {
+  const code = `import config from ${configOf(root)};\nexport const app = await config.app({ stage: ${JSON.stringify(stage)} });`;
   const { app } = await bundleAndImport<{ app: App }>(esbuild, "app", { code, banner: "function $config(input) { return input; }" });
   return app;
 }
@@ -40,12 +43,15 @@ export async function evaluateApp(esbuild: Esbuild, stage: string): Promise<App>
  * its own start (`auto/run.ts`).
  * @param settings those of another deployer, instead of the stage's in infra/stages.ts
  */
-export async function loadProgram(esbuild: Esbuild, { app, stage, settings }: { app: App; stage: string; settings?: object }): Promise<Program> {
+export async function loadProgram(
+  esbuild: Esbuild,
+  { app, stage, root, settings }: { app: App; stage: string; root: string; settings?: object },
+): Promise<Program> {
   const body = settings === undefined ? "config.run()" : `makeStage(stageSettings(${JSON.stringify(stage)}, ${JSON.stringify(settings)}))`;
   const code = `
     import { run } from ${JSON.stringify(join(PLATFORM, "src/auto/run.ts"))};
     import { runtime } from "@pulumi/pulumi";
-    import config from ${CONFIG};
+    import config from ${configOf(root)};
     import { makeStage } from ${JSON.stringify(join(ROOT, "infra/main.ts"))};
     import { stageSettings } from ${JSON.stringify(join(ROOT, "infra/settings.ts"))};
     export const program = (seen) => run(async () => {
@@ -55,7 +61,12 @@ export async function loadProgram(esbuild: Esbuild, { app, stage, settings }: { 
       });
       return ${body};
     });`;
-  const cli = { command: "deploy", dev: false, paths: { home: tmpdir(), root: ROOT, work: WORK, platform: PLATFORM }, state: { version: {} } };
+  const cli = {
+    command: "deploy",
+    dev: false,
+    paths: { home: tmpdir(), root, work: join(root, ".sst"), platform: PLATFORM },
+    state: { version: {} },
+  };
   const { program } = await bundleAndImport<{ program: Program }>(esbuild, "run", {
     code,
     globals: [
@@ -97,7 +108,7 @@ async function bundleAndImport<T>(esbuild: Esbuild, name: string, { code, banner
       {
         name: "globals",
         setup: (build) =>
-          build.onLoad({ filter: /\.(js|ts|jsx|tsx|mjs)$/ }, ({ path }) => {
+          build.onLoad({ filter: /\.(js|ts|jsx|tsx)$/ }, ({ path }) => {
             if (globals.length === 0 || path.startsWith(WORK)) return undefined;
             return { contents: `${globals.join("\n")}\n${readFileSync(path, "utf8")}`, loader: "default" };
           }),

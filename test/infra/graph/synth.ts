@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { startRpc } from "./cli-rpc.ts";
 import type { Graph, GraphResource, StageSpec } from "./graph.ts";
 import { call, newResource } from "./mocks.ts";
-import { loadEsbuild, loadPulumi } from "./platform.ts";
+import { loadEsbuild, loadPulumi, ROOT } from "./platform.ts";
 import { evaluateApp, loadProgram, type ResourceOptions } from "./program.ts";
 
 /**
@@ -12,15 +12,15 @@ import { evaluateApp, loadProgram, type ResourceOptions } from "./program.ts";
  * the working directory and Pulumi lives in globals.
  */
 const [directory = "", stage = "", spec = "{}"] = process.argv.slice(2);
-const { bundles, settings } = JSON.parse(spec) as StageSpec;
+const { bundles, settings, root = ROOT } = JSON.parse(spec) as StageSpec;
 await mkdir(directory, { recursive: true });
 const esbuild = loadEsbuild();
 const pulumi = loadPulumi();
-const rpc = await startRpc(bundles ? esbuild : undefined, directory);
+const rpc = await startRpc(bundles ? esbuild : undefined, root, directory);
 process.env.SST_SERVER = rpc.url;
 process.env.SST_SECRET_AmqpUrl = "amqps://somebody:the-broker-password@broker.example.com";
 
-const app = await evaluateApp(esbuild, stage);
+const app = await evaluateApp(esbuild, stage, root);
 const resources: GraphResource[] = [];
 await pulumi.runtime.setMocks(
   {
@@ -36,7 +36,7 @@ await pulumi.runtime.setMocks(
   stage,
   false,
 );
-const program = await loadProgram(esbuild, { app, stage, ...(settings === undefined ? {} : { settings }) });
+const program = await loadProgram(esbuild, { app, stage, root, ...(settings === undefined ? {} : { settings }) });
 const options: ResourceOptions[] = [];
 // It waits for every registration that is still under way.
 const outputs = await pulumi.runtime.runInPulumiStack(() => program(options));
