@@ -92,19 +92,16 @@ export class Enqueuer {
   }
 
   /**
-   * What is asked of the table before anything is written. Of an earlier job with the caller's own id a parked item may be
-   * left, cancelled, which no worker has cleared away though its key is forgotten. Clearing it frees the key of that id: a
-   * message of the new job would then be dropped as a copy. So the new one takes its place among the parked, and where that
-   * is a later attempt's, the id is still in use.
+   * What is asked of the table before anything is written. Of an earlier life of the caller's own id a parked item may be
+   * left, cancelled, which no worker has cleared away though its key is forgotten. Its `onCancel` is still to come, and the
+   * new job's first own item would take its place: so the new one waits in its key until that is cleared away.
    * @returns whether the job may go straight to its queue
-   * @throws UnknownPartition, UnknownQueue, DuplicateJob, StoreUnavailable
+   * @throws UnknownPartition, UnknownQueue, StoreUnavailable
    */
   async check({ job, key }: NewJob): Promise<boolean> {
     await this.#destinations.check(job.partition, job.queue);
     if (key === undefined || key.takeDone) return true;
-    const left = await this.#deps.parked.get(job);
-    if (left !== undefined && left.attempt > job.attempt) throw new DuplicateJob(job.id);
-    return left === undefined;
+    return (await this.#deps.parked.get(job)) === undefined;
   }
 
   async #outbox(job: NewParkedJob, published: "unroutable" | "not_confirmed"): Promise<Enqueued> {
@@ -121,8 +118,9 @@ export class Enqueuer {
     let state: Enqueued["state"] = "parked";
     const accepted = await acceptJob(this.#deps, job, key, async () => {
       // Unroutable or in doubt: the key is ours, so the outbox may have it, too.
-      if (direct && (await this.#publish(made)) === "queued") state = "queued";
-      else await this.#park(job);
+      if (!direct || (await this.#publish(made)) !== "queued") return this.#park(job);
+      state = "queued";
+      return true;
     });
     if (!accepted.accepted) throw new DuplicateJob(accepted.holder.jobId);
     return { jobId: job.id, state };
@@ -142,8 +140,8 @@ export class Enqueuer {
     }
   }
 
-  async #park(job: NewParkedJob): Promise<void> {
-    // Refused when a later attempt is parked: then the publish in doubt has landed, and the job has run.
-    await this.#parks.run(() => this.#deps.parked.park(job));
+  /** Refused when a later attempt is parked: then the publish in doubt has landed, and the job has run. Or by an earlier life: see `check`. */
+  async #park(job: NewParkedJob): Promise<boolean> {
+    return (await this.#parks.run(() => this.#deps.parked.park(job))) !== undefined;
   }
 }

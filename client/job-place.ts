@@ -2,10 +2,11 @@ import type { Clock } from "../core/contract/clock.ts";
 import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
 import type { BuriedStore } from "../core/job/buried.ts";
 import type { FailedAttempt } from "../core/job/envelope.ts";
+import { isLater } from "../core/job/life.ts";
 import { ownIdKey } from "../core/job/new-job.ts";
 import type { BurialReason } from "../core/job/outcome.ts";
 import type { ParkedReason, ParkedStore } from "../core/job/parked.ts";
-import type { QueueKeyItem, QueueKeyStore } from "../core/keys/queue-key-store.ts";
+import { isOutlived, type QueueKeyItem, type QueueKeyStore } from "../core/keys/queue-key-store.ts";
 import type { TaskStore } from "../core/partition/task-store.ts";
 
 /**
@@ -38,15 +39,22 @@ export interface PlaceDeps {
 /** A report older than this says nothing of now. */
 const FRESH_MS = 4 * DEFAULT_TIMINGS.report;
 
-/** Two strong reads; for what is neither parked nor buried also what the tasks last told, and the key of the caller's own id. */
+/** Three strong reads; for what is neither parked nor buried also what the tasks last told. */
 export async function findJob({ parked, buried, queueKeys, tasks, clock }: PlaceDeps, partition: string, id: string): Promise<JobPlace> {
-  const [waiting, dead] = await Promise.all([parked.get({ partition, id }), buried.get(partition, id)]);
+  const [item, grave, ownKey] = await Promise.all([
+    parked.get({ partition, id }),
+    buried.get(partition, id),
+    queueKeys.get({ partition, key: ownIdKey(id) }),
+  ]);
+  const key = ownKey?.jobId === id ? ownKey : undefined;
+  const waiting = item === undefined || isOutlived(item, key) ? undefined : item;
+  const dead = grave === undefined || isOutlived(grave, key) ? undefined : grave;
   if (waiting?.reason === "long" && waiting.run !== undefined) {
     return { state: "running", attempt: waiting.attempt, task: waiting.run.slice(0, waiting.run.lastIndexOf("/")) };
   }
   if (waiting?.reason === "cancelled") return { state: "cancelled" };
   // A person's retry parks the job first and unburies it then: the later attempt is the one that counts.
-  if (dead !== undefined && (waiting === undefined || waiting.attempt <= dead.attempt)) {
+  if (dead !== undefined && (waiting === undefined || !isLater(waiting, { enqueuedAt: 0, ...dead }))) {
     const { reason, buriedAt, error, attempt } = dead;
     return { state: "buried", reason, buriedAt, error, attempt };
   }
@@ -54,7 +62,7 @@ export async function findJob({ parked, buried, queueKeys, tasks, clock }: Place
     const { reason, due, since, attempt } = waiting;
     return { state: "parked", reason, due, since, attempt };
   }
-  const [reports, key] = await Promise.all([tasks.reports(), queueKeys.get({ partition, key: ownIdKey(id) })]);
+  const reports = await tasks.reports();
   const now = clock.now();
   for (const report of reports) {
     const run = now - report.at > FRESH_MS ? undefined : report.running.find((job) => job.id === id && job.partition === partition);

@@ -3,8 +3,8 @@ import { RogerError } from "../core/contract/errors.ts";
 import { forEachWithin } from "../core/contract/window.ts";
 import type { BuriedJob } from "../core/job/buried.ts";
 import { DuplicateJob } from "../core/job/duplicate-job.ts";
-import { decodeEnvelope, type Envelope, InvalidEnvelope } from "../core/job/envelope.ts";
-import { reviveJob } from "../core/job/revive.ts";
+import { type Envelope, InvalidEnvelope } from "../core/job/envelope.ts";
+import { buriedEnvelope, reviveJob } from "../core/job/revive.ts";
 import { CommandRefused } from "../core/partition/commands.ts";
 import { listedQueues, type Partition } from "../core/partition/partition.ts";
 import type { Deps } from "./deps.ts";
@@ -26,19 +26,14 @@ export async function buriedJob({ store }: Pick<Deps, "store">, partition: strin
 
 /**
  * Retries one buried job: it runs again from attempt 1, its history kept (the crash table is core/job/revive.ts's).
- * @throws RequestRefused `not_retryable`, `job_cancelled`; CommandRefused `unknown_queue`; DuplicateJob when its
+ * @throws RequestRefused `not_retryable`; CommandRefused `unknown_queue`; DuplicateJob when its
  *   queue key is another job's by now; StoreUnavailable: ask again
  */
 export async function retryBuried({ store, clock }: Deps, partition: Partition, grave: BuriedJob): Promise<void> {
-  const envelope = readable(grave);
-  checkListed(partition, grave, envelope);
-  const mark = await store.cancels.get(partition.id, grave.id);
-  if (mark !== undefined && envelope.enqueued_at < mark.at) {
-    throw new RequestRefused("job_cancelled", `job ${grave.id} was cancelled before it was buried, so no worker would run it: enqueue it anew`);
-  }
+  checkListed(partition, grave, readable(grave));
   // It was given up after too many starts; a person's retry is a new beginning.
   if (grave.reason === "poison") await store.suspects.cleared(partition.id, grave.id);
-  const revived = await reviveJob({ buried: store.buried, parked: store.parked, queueKeys: store.queueKeys, clock }, grave);
+  const revived = await reviveJob({ ...store, clock }, grave);
   if (revived.kind === "revived") return;
   const { jobId } = revived.holder;
   if (jobId !== grave.id) throw new DuplicateJob(jobId);
@@ -88,18 +83,14 @@ export async function deleteBuried(deps: Pick<Deps, "store">, grave: BuriedJob):
   throw new RequestRefused("conflict", `job ${grave.id} was buried anew in this moment: look at it, then try again`);
 }
 
-/** n.b. a message that came through another tenant's queue is buried whole; as a job it is not this partition's to run. */
+/** @throws RequestRefused `not_retryable` */
 function readable(grave: BuriedJob): Envelope {
-  const refused = (why: string) => new RequestRefused("not_retryable", `what is buried as ${grave.id} is no job of this partition (${why})`);
-  let envelope: Envelope;
   try {
-    envelope = decodeEnvelope(grave.body);
+    return buriedEnvelope(grave);
   } catch (error) {
-    if (error instanceof InvalidEnvelope) throw refused(error.message);
-    throw error;
+    if (!(error instanceof InvalidEnvelope)) throw error;
+    throw new RequestRefused("not_retryable", `what is buried as ${grave.id} is no job of this partition (${error.message})`);
   }
-  if (envelope.partition !== grave.partition || envelope.id !== grave.id) throw refused("it came through a queue that is not its own");
-  return envelope;
 }
 
 function checkListed(partition: Partition, grave: BuriedJob, { queue }: Envelope): void {

@@ -21,7 +21,7 @@ export async function cancel(deps: Deps, partition: string, id: string): Promise
   if (grave !== undefined && !(await isOver(deps, grave))) {
     throw new RequestRefused("job_buried", `job ${id} is buried: it won't run unless somebody retries it; delete it if it is not wanted`);
   }
-  const state = await cancelJob({ partitions: store.partitions, parked: store.parked, cancels: store.cancels, clock }, partition, id);
+  const state = await cancelJob({ ...store, clock }, partition, id);
   if (state === undefined) throw new CommandRefused("unknown_partition", `there is no partition "${partition}"`);
   if (state === "cancelled") await freeKeys(deps, await store.parked.get(ref));
   return { job_id: id, state };

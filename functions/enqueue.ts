@@ -71,21 +71,12 @@ async function acceptInOrder(prepared: readonly Prepared[], accept: (job: NewJob
   );
 }
 
-/**
- * The crash table is acceptJob's; here is what becomes of a job whose place among the parked is taken by a later attempt
- * of an earlier job with the same id: that one was cancelled, its key has been forgotten since, and no worker has
- * cleared it away. The key goes back, and the id is told to be in use; a crash before that leaves it to the same worker.
- */
+/** The crash table is acceptJob's. */
 async function accept({ deps: { store, clock } }: EnqueueContext, { job, key }: NewJob): Promise<Accepted> {
-  let refused = false;
-  const park = async (accepted: NewParkedJob): Promise<void> => {
-    refused = (await store.parked.park(accepted)) === undefined;
-  };
+  const park = async (accepted: NewParkedJob): Promise<boolean> => (await store.parked.park(accepted)) !== undefined;
   const answer = await acceptJob({ queueKeys: store.queueKeys, clock }, job, key, park);
   if (!answer.accepted) throw new DuplicateJob(answer.holder.jobId);
-  if (!refused) return { job_id: job.id };
-  if (key !== undefined) await store.queueKeys.release(key.ref, job.id, job.attempt, clock.now());
-  throw new DuplicateJob(job.id);
+  return { job_id: job.id };
 }
 
 /** One item's failure is that item's answer. */

@@ -1,8 +1,10 @@
-import { LIMITS } from "../core/contract/limits.ts";
 import type { BuriedJob } from "../core/job/buried.ts";
+import type { CancelMark } from "../core/job/cancels.ts";
 import { decodeEnvelope, type Envelope, InvalidEnvelope } from "../core/job/envelope.ts";
+import { isLater } from "../core/job/life.ts";
 import { ownIdKey } from "../core/job/new-job.ts";
 import type { ParkedJob } from "../core/job/parked.ts";
+import { isOutlived, type QueueKeyItem } from "../core/keys/queue-key-store.ts";
 import type { Deps } from "./deps.ts";
 import { type RunningJobAt, readTasks, runningJobs, type TaskOverview } from "./live-tasks.ts";
 
@@ -40,36 +42,49 @@ export interface FoundJob {
 /**
  * Finds a job. Items are exact, reports are some seconds old: a parked item that is newer than the report that says the
  * job runs goes before it; an older one is about to be deleted by the pump that published it. A buried job that was
- * retried may still be listed for a moment: what is newer goes before it.
+ * retried may still be listed for a moment: what is newer goes before it. So does a later life of a caller's own id before
+ * all that an earlier one has left.
  */
 export async function findJob(deps: Deps, partition: string, id: string): Promise<FoundJob> {
   const { store, clock } = deps;
-  const [parked, grave, overview, mark] = await Promise.all([
+  const [item, grave, overview, mark, key] = await Promise.all([
     store.parked.get({ partition, id }),
     store.buried.get(partition, id),
     readTasks(store.tasks, clock.now()),
     store.cancels.get(partition, id),
+    ownKey(deps, partition, id),
   ]);
   const reported = reportedIn(overview, partition, id);
-  const marked = mark !== undefined;
-  const found = (place: JobPlace): FoundJob => ({ place, marked, overview });
-  if (grave !== undefined && !isNewer(grave, parked, reported)) return found({ at: "buried", grave });
+  const parked = item === undefined || isOutlived(item, key) ? undefined : item;
+  const found = (place: JobPlace): FoundJob => ({ place, marked: mark !== undefined, overview });
+  if (grave !== undefined && !isNewer(grave, parked, reported) && !isOutlived(grave, key)) return found({ at: "buried", grave });
   if (parked?.reason === "cancelled") return found({ at: "cancelled" });
   if (parked?.reason === "long" && parked.run !== undefined) return found({ at: "running", task: taskOf(parked.run), reported, long: parked });
   if (parked !== undefined && (reported === undefined || parked.since >= reported.report.at)) return found(await parkedPlace(deps, parked, overview));
   if (reported !== undefined) return found({ at: "running", task: reported.report.boot, reported, long: undefined });
-  return found(await byOwnKey(deps, partition, id, mark?.at));
+  return found(key === undefined ? { at: mark === undefined ? "unknown" : "cancelled" } : byOwnKey(key, mark, clock.now()));
 }
 
-/** Whether a buried job has been retried since, by a person whose request died before it took the burial back. */
-export async function isOver({ store, clock }: Deps, grave: BuriedJob): Promise<boolean> {
+/** Whether a buried job has been retried since, by a person whose request died before it took the burial back; or its id has a later life. */
+export async function isOver(deps: Deps, grave: BuriedJob): Promise<boolean> {
   const { partition, id } = grave;
-  const [parked, overview] = await Promise.all([store.parked.get({ partition, id }), readTasks(store.tasks, clock.now())]);
-  return isNewer(grave, parked, reportedIn(overview, partition, id));
+  const [parked, overview, key] = await Promise.all([
+    deps.store.parked.get({ partition, id }),
+    readTasks(deps.store.tasks, deps.clock.now()),
+    ownKey(deps, partition, id),
+  ]);
+  return isNewer(grave, parked, reportedIn(overview, partition, id)) || isOutlived(grave, key);
+}
+
+/** A job with an id of its caller's has a key from its enqueueing on, until an hour after its end. */
+async function ownKey({ store }: Deps, partition: string, id: string): Promise<QueueKeyItem | undefined> {
+  const key = await store.queueKeys.get({ partition, key: ownIdKey(id) });
+  return key?.jobId === id ? key : undefined;
 }
 
 function isNewer(grave: BuriedJob, parked: ParkedJob | undefined, reported: RunningJobAt | undefined): boolean {
-  return (parked !== undefined && parked.attempt > grave.attempt) || (reported !== undefined && reported.job.startedAt > grave.buriedAt);
+  if (reported !== undefined && reported.job.startedAt > grave.buriedAt) return true;
+  return parked !== undefined && grave.enqueuedAt !== undefined && isLater(parked, { enqueuedAt: grave.enqueuedAt, attempt: grave.attempt });
 }
 
 function reportedIn(overview: TaskOverview, partition: string, id: string): RunningJobAt | undefined {
@@ -94,22 +109,14 @@ async function blockerOf({ store }: Deps, { id, partition, execution_key, queue_
   return { key: execution_key, holder: held };
 }
 
-/**
- * A job with an id of its caller's is known by its key, wherever it is. The id may have been cancelled in an earlier life: it
- * was remembered for an hour after that, so what is told of it later is a new one's.
- */
-async function byOwnKey({ store, clock }: Deps, partition: string, id: string, cancelledAt: number | undefined): Promise<JobPlace> {
-  const key = await store.queueKeys.get({ partition, key: ownIdKey(id) });
-  const cancelledSince = (time: number): boolean => cancelledAt !== undefined && cancelledAt > time - LIMITS.doneKeyMs;
-  if (key?.jobId !== id) return { at: cancelledAt === undefined ? "unknown" : "cancelled" };
-  if (key.state === "done") {
-    const until = key.until ?? clock.now();
-    return cancelledSince(until - LIMITS.doneKeyMs) ? { at: "cancelled" } : { at: "done", until };
-  }
-  if (key.state === "running" && key.task !== undefined) return { at: "running", task: key.task, reported: undefined, long: undefined };
-  if (key.outbox !== undefined)
-    return { at: "parked", job: { ...key.outbox, claimed: false, rev: "" }, envelope: envelopeOf(key.outbox.body), blocker: undefined };
-  return { at: cancelledSince(clock.now()) ? "cancelled" : "queued" };
+/** Where the life is that has the key of its id. A marker that hits it may have been overruled by a person's retry; but not at the first attempt. */
+function byOwnKey(key: QueueKeyItem, mark: CancelMark | undefined, now: number): JobPlace {
+  const { state, enqueuedAt = now, attempt, task, outbox } = key;
+  if (state === "done") return mark?.hitLife === enqueuedAt ? { at: "cancelled" } : { at: "done", until: key.until ?? now };
+  if (state === "running" && task !== undefined) return { at: "running", task, reported: undefined, long: undefined };
+  if (outbox !== undefined)
+    return { at: "parked", job: { ...outbox, claimed: false, rev: "" }, envelope: envelopeOf(outbox.body), blocker: undefined };
+  return { at: mark !== undefined && enqueuedAt < mark.at && attempt === 1 ? "cancelled" : "queued" };
 }
 
 /** A run is named `<task>/<number>`. */

@@ -35,7 +35,6 @@ const STATUS_OF: ReadonlyMap<string, ProblemStatus> = new Map([
   ["conflict", 409],
   ["duplicate_job", 409],
   ["job_buried", 409],
-  ["job_cancelled", 409],
   ["not_retryable", 409],
   ["not_empty", 409],
   ["not_running", 409],

@@ -2,6 +2,7 @@ import type { Purged } from "../client/views.ts";
 import { brokerQueue } from "../core/contract/names.ts";
 import { forEachWithin } from "../core/contract/window.ts";
 import type { Envelope } from "../core/job/envelope.ts";
+import { isOfLife, lifeOf } from "../core/job/life.ts";
 import type { ParkedJob, ParkedReason } from "../core/job/parked.ts";
 import type { QueuesDeps } from "./deps.ts";
 import { envelopeOf } from "./find-job.ts";
@@ -99,7 +100,9 @@ async function settle({ store, clock }: QueuesDeps, keys: KeyRelease, at: At, jo
   if (job === undefined || job.partition !== at.partition || job.queue !== at.queue) return true;
   if (job.queue_key === undefined && job.execution_key === undefined) return true;
   const now = clock.now();
-  const parked = await store.parked.get(job);
+  const item = await store.parked.get(job);
+  // Another life's item, of a caller's own id, is not this message's.
+  const parked = item?.enqueuedAt === job.enqueued_at ? item : undefined;
   // A pump has published it and will delete the item: this message is the job, so the item goes first, its keys with the message.
   if (parked?.claimed === true) {
     if (!(await store.parked.cancel(parked, parked.rev, now))) return false;
@@ -108,6 +111,6 @@ async function settle({ store, clock }: QueuesDeps, keys: KeyRelease, at: At, jo
     return true;
   }
   const key = job.queue_key === undefined ? undefined : await store.queueKeys.get({ partition: job.partition, key: job.queue_key });
-  if (key !== undefined && key.jobId === job.id && key.attempt > job.attempt) return true;
+  if (key !== undefined && key.jobId === job.id && isOfLife(key, lifeOf(job)) && key.attempt > job.attempt) return true;
   return keys.release(job);
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/contract/clock.ts";
 import type { Envelope } from "../core/job/envelope.ts";
+import { lifeOf } from "../core/job/life.ts";
 import { ExecutionKeys } from "../core/keys/execution-key.ts";
 import { QueueKeys } from "../core/keys/queue-key.ts";
 import type { StorePorts } from "./deps.ts";
@@ -26,9 +27,10 @@ export function keyRelease({ store, clock }: ReleaseDeps): KeyRelease {
   const queueKeys = new QueueKeys(store.queueKeys, runs, clock);
   const executionKeys = new ExecutionKeys(store.executionKeys, store.parked, runs, clock);
   return {
-    async release({ id, partition, attempt, queue_key, execution_key, enqueued_at }) {
-      if (queue_key !== undefined && !(await queueKeys.release({ partition, key: queue_key }, id, attempt))) return false;
-      if (execution_key !== undefined) await executionKeys.forsake({ partition, key: execution_key }, { job: id, enqueuedAt: enqueued_at });
+    async release(job) {
+      const { partition, attempt, queue_key, execution_key } = job;
+      if (queue_key !== undefined && !(await queueKeys.release({ partition, key: queue_key }, lifeOf(job), attempt))) return false;
+      if (execution_key !== undefined) await executionKeys.forsake({ partition, key: execution_key }, lifeOf(job));
       return true;
     },
   };

@@ -1,15 +1,25 @@
 import { LIMITS } from "../core/contract/limits.ts";
 import type { BuriedJob, BuriedStore } from "../core/job/buried.ts";
+import { enqueuedAtIn } from "../core/job/life.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { atRev, deleteItem, expiresAt, isExpired, type Key, newRev, putItem, queryPage, readItem, type Table } from "./items.ts";
 
 interface BuriedItem extends Key, Pick<BuriedJob, "name" | "queue" | "attempt" | "reason" | "error" | "history" | "body" | "rev"> {
+  /** Not of what is no job, nor in an item of an older build. */
+  readonly enqueued_at?: number;
   readonly buried_at: number;
   readonly expires: number;
 }
 
 const PREFIX = "BURIED#";
 const CURSOR = "buried";
+
+/*
+ *   worker    bury: life 1 ──────────────── bury: life 2
+ *   a copy          bury: life 1, the same      bury: life 1: refused, the later one is kept for its person
+ */
+const NOT_LATER =
+  "attribute_not_exists(pk) OR enqueued_at < :life OR ((attribute_not_exists(enqueued_at) OR enqueued_at = :life) AND attempt <= :attempt)";
 
 export function buriedStore(table: Table): BuriedStore {
   return {
@@ -20,15 +30,16 @@ export function buriedStore(table: Table): BuriedStore {
   };
 }
 
-/** Without a condition: a redelivery that buries the job again tells the same. @throws StoreRefused when it does not fit 400 KB */
+/** A redelivery that buries the job again tells the same. @throws StoreRefused when it does not fit 400 KB */
 async function bury(table: Table, job: Omit<BuriedJob, "rev">): Promise<void> {
-  const { partition, id, name, queue, attempt, reason, buriedAt, error, history, body } = job;
+  const { partition, id, name, queue, attempt, enqueuedAt, reason, buriedAt, error, history, body } = job;
   const expires = expiresAt(buriedAt + LIMITS.buriedKeepMs);
   const item: BuriedItem = {
     ...keyOf(partition, id),
     name,
     queue,
     attempt,
+    ...(enqueuedAt === undefined ? {} : { enqueued_at: enqueuedAt }),
     reason,
     buried_at: buriedAt,
     error,
@@ -37,7 +48,8 @@ async function bury(table: Table, job: Omit<BuriedJob, "rev">): Promise<void> {
     rev: newRev(),
     expires,
   };
-  await putItem(table, item, {}, (found) => found?.rev === item.rev);
+  const expected = { condition: NOT_LATER, values: { ":life": enqueuedAt ?? 0, ":attempt": attempt } };
+  await putItem(table, item, expected, (found) => found?.rev === item.rev);
 }
 
 async function get(table: Table, partition: string, id: string): Promise<BuriedJob | undefined> {
@@ -63,6 +75,8 @@ function keyOf(partition: string, id: string): Key {
   return { pk: `${PREFIX}${partition}`, sk: id };
 }
 
-function toJob({ pk, sk, name, queue, attempt, reason, buried_at, error, history, body, rev }: BuriedItem): BuriedJob {
-  return { partition: pk.slice(PREFIX.length), id: sk, name, queue, attempt, reason, buriedAt: buried_at, error, history, body, rev };
+function toJob({ pk, sk, name, queue, attempt, enqueued_at, reason, buried_at, error, history, body, rev }: BuriedItem): BuriedJob {
+  const enqueuedAt = enqueued_at ?? enqueuedAtIn(body);
+  const life = enqueuedAt === undefined ? {} : { enqueuedAt };
+  return { partition: pk.slice(PREFIX.length), id: sk, name, queue, attempt, ...life, reason, buriedAt: buried_at, error, history, body, rev };
 }

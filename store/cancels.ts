@@ -1,28 +1,34 @@
 import { LIMITS } from "../core/contract/limits.ts";
-import type { CancelMark, CancelStore } from "../core/job/cancels.ts";
+import { type CancelMark, type CancelStore, EVERY_LIFE } from "../core/job/cancels.ts";
+import type { JobLife } from "../core/job/life.ts";
 import { giveSlotBack, takeSlot } from "./cancel-slots.ts";
 import { StoreUnavailable } from "./errors.ts";
 import { expiresAt, isExpired, type Key, newRev, putItem, queryAll, readItem, type Table, updateItem } from "./items.ts";
 
 interface CancelItem extends Key {
   readonly at: number;
-  /** The mark of the one call that hit. */
+  /** The mark of the one call that hit the last life that was hit … */
   readonly hit?: string;
+  /** … and that life. */
+  readonly hit_life?: number;
   readonly expires: number;
-  /** Of the write that made it: a newer time leaves it as it is. */
+  /** Of the write that made it: later ones leave it as it is. */
   readonly rev: string;
+  /** Of the last write that marked it; before the first but one that is `rev`. */
+  readonly mark_rev?: string;
 }
 
 const PREFIX = "CANCELS#";
 
 /*
- *   API       mark ──────────── mark: newer time                    mark: made anew, unhit
- *   marker     at 1               at 2 ──────────────────── 7 days ─┤
- *   workers         hit: yes, once      hit: no                      hit: no
+ *   API       mark ──────────────── mark: newer time, new rev               mark: made anew, unhit
+ *   marker     at 1                   at 2 ──────────────────────── 7 days ─┤
+ *   workers         hit life 0: yes, once  hit life 0: no, life 1: yes       hit: no
  */
 const NONE_OR_LAPSED = "attribute_not_exists(pk) OR expires <= :now_s";
-const THERE_AND_OLDER = "expires > :now_s AND #at < :at";
-const THERE_AND_NOT_HIT_BY_ANOTHER = "expires > :now_s AND (attribute_not_exists(hit) OR hit = :by)";
+const THERE_AND_NOT_NEWER = "expires > :now_s AND #at <= :at";
+const HITS_AND_NOBODY_WAS_TOLD =
+  "expires > :now_s AND (#at > :life OR #at = :every) AND (attribute_not_exists(hit) OR hit_life < :life OR (hit = :by AND hit_life = :life))";
 
 /** Others mark the same job at the same moment: each round one of them got on. */
 const ROUNDS = 5;
@@ -33,7 +39,7 @@ export function cancelStore(table: Table, bound: number = LIMITS.cancelMarkers):
     mark: (partition, id, at) => mark(table, partition, id, at, bound),
     list: (partition) => list(table, partition),
     get: (partition, id) => get(table, partition, id),
-    hit: (partition, id, by) => hit(table, partition, id, by),
+    hit: (partition, life, by) => hit(table, partition, life, by),
   };
 }
 
@@ -45,10 +51,14 @@ export function cancelStore(table: Table, bound: number = LIMITS.cancelMarkers):
  */
 async function mark(table: Table, partition: string, id: string, at: number, bound: number): Promise<boolean> {
   const key = keyOf(partition, id);
+  let seen: string | undefined;
   for (let round = 0; round < ROUNDS; round++) {
     const found = await get(table, partition, id);
     if (found !== undefined) {
-      if (found.at >= at || (await renew(table, key, at))) return true;
+      // Another has marked it since we began, and is as good.
+      if (seen !== undefined && seen !== found.rev && found.at >= at) return true;
+      seen = found.rev;
+      if (await renew(table, key, Math.max(at, found.at))) return true;
       continue;
     }
     if (!(await takeSlot(table, partition, bound, async () => (await list(table, partition)).length))) return false;
@@ -64,18 +74,19 @@ async function put(table: Table, key: Key, at: number): Promise<boolean> {
   return written;
 }
 
-/** A time that is there is as good as ours, whoever wrote it. */
+/** A new `rev` each time: it is a new wish, also where the time stays. */
 async function renew(table: Table, key: Key, at: number): Promise<boolean> {
+  const rev = newRev();
   const { written } = await updateItem<CancelItem>(
     table,
     key,
     {
-      update: "SET #at = :at, expires = :expires",
-      condition: THERE_AND_OLDER,
+      update: "SET #at = :at, expires = :expires, mark_rev = :rev",
+      condition: THERE_AND_NOT_NEWER,
       names: { "#at": "at" },
-      values: { ...nowSeconds(table), ":at": at, ":expires": garbageAt(table) },
+      values: { ...nowSeconds(table), ":at": at, ":rev": rev, ":expires": garbageAt(table) },
     },
-    (item) => item !== undefined && item.at >= at,
+    (item) => item?.mark_rev === rev,
   );
   return written;
 }
@@ -91,12 +102,17 @@ async function get(table: Table, partition: string, id: string): Promise<CancelM
   return item === undefined || isExpired(item, table.clock.now()) ? undefined : toMark(item);
 }
 
-async function hit(table: Table, partition: string, id: string, by: string): Promise<boolean> {
+async function hit(table: Table, partition: string, { job, enqueuedAt }: JobLife, by: string): Promise<boolean> {
   const { written } = await updateItem<CancelItem>(
     table,
-    keyOf(partition, id),
-    { update: "SET hit = :by", condition: THERE_AND_NOT_HIT_BY_ANOTHER, values: { ...nowSeconds(table), ":by": by } },
-    (item) => item?.hit === by,
+    keyOf(partition, job),
+    {
+      update: "SET hit = :by, hit_life = :life",
+      condition: HITS_AND_NOBODY_WAS_TOLD,
+      names: { "#at": "at" },
+      values: { ...nowSeconds(table), ":by": by, ":life": enqueuedAt, ":every": EVERY_LIFE },
+    },
+    (item) => item?.hit === by && item.hit_life === enqueuedAt,
   );
   return written;
 }
@@ -105,7 +121,7 @@ function keyOf(partition: string, id: string): Key {
   return { pk: `${PREFIX}${partition}`, sk: id };
 }
 
-/** Counted from its putting: `at` may lie at the end of all days, for an id that is never enqueued again. */
+/** Counted from its putting, whatever its time. */
 function garbageAt({ clock }: Table): number {
   return expiresAt(clock.now() + LIMITS.cancelKeepMs);
 }
@@ -115,6 +131,6 @@ function nowSeconds({ clock }: Table): { ":now_s": number } {
   return { ":now_s": clock.now() / 1000 };
 }
 
-function toMark({ sk, at }: CancelItem): CancelMark {
-  return { id: sk, at };
+function toMark({ sk, at, rev, mark_rev = rev, hit_life }: CancelItem): CancelMark {
+  return { id: sk, at, rev: mark_rev, ...(hit_life === undefined ? {} : { hitLife: hit_life }) };
 }

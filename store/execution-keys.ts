@@ -1,4 +1,5 @@
-import type { ExecutionKeyRef, ExecutionKeyStore, Lock, Waiter } from "../core/keys/execution-key-store.ts";
+import type { JobLife } from "../core/job/life.ts";
+import type { ExecutionKeyRef, ExecutionKeyStore, Lock } from "../core/keys/execution-key-store.ts";
 import { keyHash } from "../core/keys/key-hash.ts";
 import type { RunIdentity } from "../core/keys/runs.ts";
 import { deleteItem, expiresAt, type Key, newRev, putItem, queryPage, readItem, type Table, updateItem } from "./items.ts";
@@ -128,19 +129,19 @@ function reservation(to: { job: string; until: number } | undefined): Record<str
 }
 
 /** The row is nothing but its key: put again, it is the same. */
-async function enlist(table: Table, ref: ExecutionKeyRef, waiter: Waiter): Promise<void> {
+async function enlist(table: Table, ref: ExecutionKeyRef, waiter: JobLife): Promise<void> {
   const row = rowKey(ref, waiter);
   await putItem(table, row, {}, (found) => found !== undefined);
 }
 
-async function leave(table: Table, ref: ExecutionKeyRef, waiter: Waiter): Promise<void> {
+async function leave(table: Table, ref: ExecutionKeyRef, waiter: JobLife): Promise<void> {
   await deleteItem(table, rowKey(ref, waiter));
 }
 
-async function waiters(table: Table, ref: ExecutionKeyRef, limit: number): Promise<Waiter[]> {
+async function waiters(table: Table, ref: ExecutionKeyRef, limit: number): Promise<JobLife[]> {
   const { pk } = lockKey(ref);
   const prefix = rowPrefix(ref);
-  const line: Waiter[] = [];
+  const line: JobLife[] = [];
   let after: Key | undefined;
   // Ends: each page but the last has at least one row of the `limit`.
   do {
@@ -168,7 +169,7 @@ function rowPrefix({ key }: ExecutionKeyRef): string {
   return `${keyHash(key)}#W#`;
 }
 
-function rowKey(ref: ExecutionKeyRef, { job, enqueuedAt }: Waiter): Key {
+function rowKey(ref: ExecutionKeyRef, { job, enqueuedAt }: JobLife): Key {
   return { pk: lockKey(ref).pk, sk: `${rowPrefix(ref)}${padded(enqueuedAt)}#${job}` };
 }
 
@@ -178,7 +179,7 @@ function padded(ms: number): string {
   return String(whole).padStart(String(MAX_ENQUEUED_AT).length, "0");
 }
 
-function toWaiter(row: string): Waiter {
+function toWaiter(row: string): JobLife {
   const seam = row.indexOf("#");
   return { job: row.slice(seam + 1), enqueuedAt: Number(row.slice(0, seam)) };
 }

@@ -1,3 +1,4 @@
+import { enqueuedAtIn, type JobStage } from "../core/job/life.ts";
 import type { Due, DueEnd, Expedited, NewParkedJob, ParkedJob, ParkedReason, ParkedRef, ParkedStore } from "../core/job/parked.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { dueKey, dueKeys } from "./due-index.ts";
@@ -6,6 +7,8 @@ import { handleOf } from "./queue-keys.ts";
 
 /** n.b. no `expires`: a parked job is never garbage. */
 interface ParkedItem extends Key {
+  /** Not in an item of an older build: its body tells. */
+  readonly enqueued_at?: number;
   readonly name: string;
   readonly queue: string;
   readonly attempt: number;
@@ -35,12 +38,15 @@ const CURSOR = "parked";
  * A message is acked in favour of an item only after the acker's own write to it, and such a write moves `rev`: the pump
  * can't remove what it did not publish, and two pumps can't both move the same `due`.
  */
-const EARLIER_OR_NOBODYS_OR_MINE =
-  "attribute_not_exists(pk) OR attempt < :attempt OR (attempt = :attempt AND (attribute_not_exists(#run) OR #run = :run))";
+const MY_LIFE = "(attribute_not_exists(enqueued_at) OR enqueued_at = :life)";
+const EARLIER_OR_NOBODYS_OR_MINE = `(${MY_LIFE} AND (attempt < :attempt OR (attempt = :attempt AND (attribute_not_exists(#run) OR #run = :run))))`;
+const NONE_OR_MINE_OR_OF_AN_EARLIER_LIFE = `attribute_not_exists(pk) OR enqueued_at < :life OR ${EARLIER_OR_NOBODYS_OR_MINE}`;
+/** For a new job, which is kept elsewhere as long as it is refused. */
+const NOTHING_TO_TELL_OF = `attribute_not_exists(pk) OR (enqueued_at < :life AND reason <> :cancelled) OR ${EARLIER_OR_NOBODYS_OR_MINE}`;
 const STILL_DUE = "attribute_exists(pk) AND due <= :now";
 const REV_AS_READ = "rev = :read";
 const REV_AS_READ_AND_NOT_LONG = "rev = :read AND reason <> :long";
-const MINE_OR_LATER = "attribute_exists(pk) AND attempt >= :attempt";
+const MINE_OR_LATER = `attribute_exists(pk) AND ${MY_LIFE} AND attempt >= :attempt`;
 const WAITS_FOR_LATER = "reason = :waiting AND due > :now AND attribute_not_exists(claimed)";
 const HELD_BY_ME = "#run = :run";
 const RUN = { "#run": "run" };
@@ -50,6 +56,8 @@ const NOBODY = "";
 const WAITING: ParkedReason = "waiting";
 const LONG: ParkedReason = "long";
 const CANCELLED: ParkedReason = "cancelled";
+/** Reasons of a job that no message was of yet. */
+const NEW: ReadonlySet<ParkedReason> = new Set(["outbox", "delayed"]);
 
 /** An item that is neither to be brought forward nor as the refusal found it was written in between: looked at again. */
 const ROUNDS = 5;
@@ -63,7 +71,7 @@ export function parkedStore(table: Table): ParkedStore {
     postpone: (ref, rev, due) => postpone(table, ref, rev, due),
     expedite: (ref, now) => expedite(table, ref, now),
     cancel: (ref, rev, now) => cancel(table, ref, rev, now),
-    touch: (ref, attempt) => touch(table, ref, attempt),
+    touch: (ref, mine) => touch(table, ref, mine),
     hold: (ref, run, due) => hold(table, ref, run, due),
     handBack: (ref, run, due) => handBack(table, ref, run, due),
     removeHeld: (ref, run) => deleteItem(table, keyOf(ref), { condition: HELD_BY_ME, names: RUN, values: { ":run": run } }),
@@ -73,19 +81,35 @@ export function parkedStore(table: Table): ParkedStore {
 }
 
 async function park(table: Table, job: NewParkedJob, run = job.run ?? NOBODY): Promise<string | undefined> {
-  const { attempt } = job;
+  const { attempt, enqueuedAt, reason } = job;
   const rev = newRev();
   const item = parkedItem(job, rev);
-  const expected = { condition: EARLIER_OR_NOBODYS_OR_MINE, names: RUN, values: { ":attempt": attempt, ":run": run } };
+  const values = { ":attempt": attempt, ":life": enqueuedAt, ":run": run };
+  const expected = NEW.has(reason)
+    ? { condition: NOTHING_TO_TELL_OF, names: RUN, values: { ...values, ":cancelled": CANCELLED } }
+    : { condition: NONE_OR_MINE_OR_OF_AN_EARLIER_LIFE, names: RUN, values };
   const { written } = await putItem(table, item, expected, (found) => found?.rev === rev);
   return written ? rev : undefined;
 }
 
 /** The item that a job is parked as, whoever puts it. */
 export function parkedItem(job: NewParkedJob, rev: string): ParkedItem {
-  const { name, queue, attempt, reason, due, since, body, run } = job;
+  const { enqueuedAt, name, queue, attempt, reason, due, since, body, run } = job;
   const held = run === undefined ? {} : { run };
-  return { ...keyOf(job), name, queue, attempt, reason, due, due_pk: dueKey(job.partition, job.id), since, body, ...held, rev };
+  return {
+    ...keyOf(job),
+    enqueued_at: enqueuedAt,
+    name,
+    queue,
+    attempt,
+    reason,
+    due,
+    due_pk: dueKey(job.partition, job.id),
+    since,
+    body,
+    ...held,
+    rev,
+  };
 }
 
 /** What is in the index and no parked job is a queue key: nothing else carries `due_pk`. */
@@ -140,8 +164,8 @@ async function cancel(table: Table, ref: ParkedRef, read: string, now: number): 
   return cancelled !== undefined;
 }
 
-function touch(table: Table, ref: ParkedRef, attempt: number): Promise<ParkedJob | undefined> {
-  return change(table, ref, { update: "SET rev = :rev", condition: MINE_OR_LATER, values: { ":attempt": attempt } });
+function touch(table: Table, ref: ParkedRef, { enqueuedAt, attempt }: JobStage): Promise<ParkedJob | undefined> {
+  return change(table, ref, { update: "SET rev = :rev", condition: MINE_OR_LATER, values: { ":life": enqueuedAt, ":attempt": attempt } });
 }
 
 async function hold(table: Table, ref: ParkedRef, run: string, due: number): Promise<boolean> {
@@ -207,5 +231,6 @@ function refOf({ pk, sk }: Key): ParkedRef {
 
 function toJob(item: ParkedItem): ParkedJob {
   const { name, queue, attempt, reason, due, since, body, run, claimed = false, rev } = item;
-  return { ...refOf(item), name, queue, attempt, reason, due, since, body, ...(run === undefined ? {} : { run }), claimed, rev };
+  const enqueuedAt = item.enqueued_at ?? enqueuedAtIn(body) ?? 0;
+  return { ...refOf(item), enqueuedAt, name, queue, attempt, reason, due, since, body, ...(run === undefined ? {} : { run }), claimed, rev };
 }

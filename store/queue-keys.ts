@@ -1,3 +1,4 @@
+import { enqueuedAtIn, type JobLife } from "../core/job/life.ts";
 import type { NewParkedJob } from "../core/job/parked.ts";
 import { keyHash } from "../core/keys/key-hash.ts";
 import type { QueueKeyHandle, QueueKeyRef } from "../core/keys/queue-key-ref.ts";
@@ -12,6 +13,8 @@ import { expiresAt, type Key, newRev, readItem, type Table, updateItem, type Wri
  */
 interface KeyItem extends Key {
   readonly job_id: string;
+  /** Not in an item of an older build. */
+  readonly enqueued_at?: number;
   readonly state: QueueKeyState;
   readonly attempt: number;
   readonly run?: string;
@@ -45,14 +48,13 @@ const PREFIX = "KEY#";
  *
  * n.b. `NOT a = :b` also holds where there is no `a`.
  */
-const FREE_TO_THIS_JOB = "attribute_not_exists(pk) OR #until <= :now OR (#state = :done AND job_id = :job AND attempt < :attempt)";
+const MINE = "job_id = :job AND (attribute_not_exists(enqueued_at) OR enqueued_at = :life)";
+const FREE_TO_THIS_JOB = `attribute_not_exists(pk) OR #until <= :now OR (#state = :done AND ${MINE} AND attempt < :attempt)`;
 const FREE_TO_ANY_JOB = "attribute_not_exists(pk) OR (NOT claim_rev = :rev AND (#until <= :now OR #state = :done))";
-const MINE_AND_PUBLISHING = "job_id = :job AND #state = :publishing";
-const NO_KEY_OR_MY_TURN =
-  "attribute_not_exists(pk) OR #until <= :now OR " +
-  "(job_id = :job AND #state <> :done AND attempt <= :attempt AND (attribute_not_exists(#run) OR #run = :instead))";
+const MINE_AND_PUBLISHING = `${MINE} AND #state = :publishing`;
+const MINE_AND_NOBODY_RUNS_IT = `${MINE} AND #state <> :done AND attempt <= :attempt AND (attribute_not_exists(#run) OR #run = :instead)`;
+const NO_KEY_OR_MY_TURN = `attribute_not_exists(pk) OR #until <= :now OR (${MINE_AND_NOBODY_RUNS_IT})`;
 const HELD_BY_ME = "#run = :run";
-const MINE_AND_NOBODY_RUNS_IT = "job_id = :job AND #state <> :done AND attempt <= :attempt AND (attribute_not_exists(#run) OR #run = :instead)";
 const OUTBOX_STILL_DUE = "due <= :now AND #state = :publishing";
 
 /** No run is called that: what nobody is to be replaced by. */
@@ -65,11 +67,11 @@ const UNTIL = { "#until": "until" } as const;
 export function queueKeyStore(table: Table): QueueKeyStore {
   return {
     claim: (ref, wanted) => claim(table, ref, wanted),
-    published: (by, job) => published(table, by, job),
+    published: (by, life) => published(table, by, life),
     begin: (ref, me, attempt, now, instead) => begin(table, ref, me, attempt, now, instead),
     giveBack: (ref, run, attempt) => giveBack(table, ref, run, attempt),
     finish: (ref, run, until) => finish(table, ref, run, until),
-    release: (ref, job, attempt, until, instead) => release(table, ref, { job, attempt, until, instead }),
+    release: (ref, life, attempt, until, instead) => release(table, ref, { ...life, attempt, until, instead }),
     claimOutbox: (handle, now, until) => claimOutbox(table, handle, now, until),
     get: (ref) => get(table, ref, table.clock.now()),
   };
@@ -77,7 +79,8 @@ export function queueKeyStore(table: Table): QueueKeyStore {
 
 /** n.b. `claim_rev` also keeps a repetition that comes late from claiming anew what is done by then; where only a later attempt may, that does. */
 async function claim(table: Table, ref: QueueKeyRef, wanted: Parameters<QueueKeyStore["claim"]>[1]): ReturnType<QueueKeyStore["claim"]> {
-  const { jobId, attempt, outbox, due, now, takeDone } = wanted;
+  const { outbox, due, now, takeDone } = wanted;
+  const { id, enqueuedAt, attempt } = outbox;
   const key = keyOf(ref);
   const rev = newRev();
   const { written } = await updateItem<KeyItem>(
@@ -85,12 +88,13 @@ async function claim(table: Table, ref: QueueKeyRef, wanted: Parameters<QueueKey
     key,
     {
       update:
-        "SET job_id = :job, #state = :publishing, attempt = :attempt, outbox = :outbox, due = :due, due_pk = :due_pk, " +
+        "SET job_id = :job, enqueued_at = :life, #state = :publishing, attempt = :attempt, outbox = :outbox, due = :due, due_pk = :due_pk, " +
         "rev = :rev, claim_rev = :rev REMOVE #run, #task, #until, expires",
       condition: takeDone ? FREE_TO_ANY_JOB : FREE_TO_THIS_JOB,
       names: { ...STATE, ...RUN, ...UNTIL },
       values: {
-        ":job": jobId,
+        ":job": id,
+        ":life": enqueuedAt,
         ":publishing": "publishing",
         ":done": "done",
         ":attempt": attempt,
@@ -110,11 +114,11 @@ async function claim(table: Table, ref: QueueKeyRef, wanted: Parameters<QueueKey
 export function claimedItem(ref: QueueKeyRef, claimed: { readonly outbox: NewParkedJob; readonly due: number }, rev: string): KeyItem {
   const { outbox, due } = claimed;
   const key = keyOf(ref);
-  const { id: job_id, attempt } = outbox;
-  return { ...key, job_id, state: "publishing", attempt, outbox, due, due_pk: dueKey(ref.partition, key.sk), rev, claim_rev: rev };
+  const { id: job_id, enqueuedAt: enqueued_at, attempt } = outbox;
+  return { ...key, job_id, enqueued_at, state: "publishing", attempt, outbox, due, due_pk: dueKey(ref.partition, key.sk), rev, claim_rev: rev };
 }
 
-async function published(table: Table, by: QueueKeyHandle | QueueKeyRef, job: string): Promise<boolean> {
+async function published(table: Table, by: QueueKeyHandle | QueueKeyRef, { job, enqueuedAt }: JobLife): Promise<boolean> {
   const rev = newRev();
   const { written } = await updateItem<KeyItem>(
     table,
@@ -123,7 +127,7 @@ async function published(table: Table, by: QueueKeyHandle | QueueKeyRef, job: st
       update: "SET #state = :queued, rev = :rev, publish_rev = :rev REMOVE outbox, due, due_pk",
       condition: MINE_AND_PUBLISHING,
       names: STATE,
-      values: { ":job": job, ":publishing": "publishing", ":queued": "queued", ":rev": rev },
+      values: { ":job": job, ":life": enqueuedAt, ":publishing": "publishing", ":queued": "queued", ":rev": rev },
     },
     (item) => item?.publish_rev === rev,
   );
@@ -144,12 +148,13 @@ async function begin(
     keyOf(ref),
     {
       update:
-        "SET job_id = :job, #state = :running, attempt = :attempt, #run = :run, #task = :task, rev = :rev " +
+        "SET job_id = :job, enqueued_at = :life, #state = :running, attempt = :attempt, #run = :run, #task = :task, rev = :rev " +
         "REMOVE outbox, due, due_pk, #until, expires",
       condition: NO_KEY_OR_MY_TURN,
       names: { ...STATE, ...RUN, ...UNTIL },
       values: {
         ":job": me.job,
+        ":life": me.enqueuedAt,
         ":running": "running",
         ":done": "done",
         ":attempt": attempt,
@@ -185,19 +190,26 @@ function finish(table: Table, ref: QueueKeyRef, run: string, until: number): Pro
   });
 }
 
-interface Release {
-  readonly job: string;
+interface Release extends JobLife {
   readonly attempt: number;
   readonly until: number;
   readonly instead: string | undefined;
 }
 
-function release(table: Table, ref: QueueKeyRef, { job, attempt, until, instead = NO_RUN }: Release): Promise<boolean> {
+function release(table: Table, ref: QueueKeyRef, { job, enqueuedAt, attempt, until, instead = NO_RUN }: Release): Promise<boolean> {
   return leave(table, ref, {
     update: "SET #state = :done, #until = :until, expires = :expires, rev = :rev, leave_rev = :rev REMOVE #run, #task, outbox, due, due_pk",
     condition: MINE_AND_NOBODY_RUNS_IT,
     names: { ...STATE, ...RUN, ...UNTIL },
-    values: { ":job": job, ":attempt": attempt, ":done": "done", ":instead": instead, ":until": until, ":expires": expiresAt(until) },
+    values: {
+      ":job": job,
+      ":life": enqueuedAt,
+      ":attempt": attempt,
+      ":done": "done",
+      ":instead": instead,
+      ":until": until,
+      ":expires": expiresAt(until),
+    },
   });
 }
 
@@ -251,14 +263,16 @@ export function handleOf({ pk, sk }: Key): QueueKeyHandle {
   return { partition: pk.slice(PREFIX.length), hash: sk };
 }
 
-function toItem({ job_id, state, attempt, run, task, outbox, due, until }: KeyItem): QueueKeyItem {
+function toItem({ job_id, enqueued_at, state, attempt, run, task, outbox, due, until }: KeyItem): QueueKeyItem {
   return {
     jobId: job_id,
+    ...(enqueued_at === undefined ? {} : { enqueuedAt: enqueued_at }),
     state,
     attempt,
     ...(run === undefined ? {} : { run }),
     ...(task === undefined ? {} : { task }),
-    ...(outbox === undefined ? {} : { outbox }),
+    // That of an older build does not tell its life itself.
+    ...(outbox === undefined ? {} : { outbox: { ...outbox, enqueuedAt: outbox.enqueuedAt ?? enqueuedAtIn(outbox.body) ?? 0 } }),
     ...(due === undefined ? {} : { due }),
     ...(until === undefined ? {} : { until }),
   };

@@ -152,17 +152,19 @@ export function report(of: TaskLease, change: Partial<TaskReport> = {}): TaskRep
 
 export function parkedJob(partition: string, change: Partial<NewParkedJob> = {}): NewParkedJob {
   const id = change.id ?? newJobId();
-  const body = JSON.stringify({ v: 1, id, name: "greet", args: { who: "you" }, partition, queue: "default", attempt: 1, enqueued_at: 1_000 });
+  const { enqueuedAt = 1_000 } = change;
+  const envelope = { v: 1, id, name: "greet", args: { who: "you" }, partition, queue: "default", attempt: 1, enqueued_at: enqueuedAt };
   return {
     partition,
     id,
+    enqueuedAt,
     name: "greet",
     queue: "default",
     attempt: 1,
     reason: "outbox",
     due: systemClock.now(),
     since: systemClock.now(),
-    body,
+    body: JSON.stringify(envelope),
     ...change,
   };
 }
@@ -178,6 +180,7 @@ export function buriedJob(partition: string, change: Partial<Omit<BuriedJob, "re
     name: "greet",
     queue: "default",
     attempt: 1,
+    enqueuedAt: 1_000,
     reason: "failed",
     buriedAt: systemClock.now(),
     error,

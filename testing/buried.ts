@@ -1,5 +1,6 @@
 import { LIMITS } from "../core/contract/limits.ts";
 import type { BuriedJob, BuriedStore } from "../core/job/buried.ts";
+import { isLater } from "../core/job/life.ts";
 import { asPort, type Steps } from "./calls.ts";
 import { type MemoryWorld, newRev } from "./memory-state.ts";
 import { pageOf } from "./pages.ts";
@@ -9,9 +10,12 @@ export function memoryBuried({ state, clock, hook }: MemoryWorld): BuriedStore {
   const isThere = (job: BuriedJob | undefined): job is BuriedJob => job !== undefined && clock.now() < job.buriedAt + LIMITS.buriedKeepMs;
   const nameOf = (partition: string, id: string): string => `${partition}/${id}`;
   const steps: Steps<BuriedStore> = {
-    bury: ({ partition, id, name, queue, attempt, reason, buriedAt, error, history, body }) => {
+    bury: ({ partition, id, name, queue, attempt, enqueuedAt, reason, buriedAt, error, history, body }) => {
+      const found = state.buried[nameOf(partition, id)];
+      if (found !== undefined && isLater({ enqueuedAt: 0, ...found }, { enqueuedAt: enqueuedAt ?? 0, attempt })) return;
+      const life = enqueuedAt === undefined ? {} : { enqueuedAt };
       const rev = newRev(state);
-      state.buried[nameOf(partition, id)] = { partition, id, name, queue, attempt, reason, buriedAt, error, history, body, rev };
+      state.buried[nameOf(partition, id)] = { partition, id, name, queue, attempt, ...life, reason, buriedAt, error, history, body, rev };
     },
     remove: (partition, id, rev) => {
       if (state.buried[nameOf(partition, id)]?.rev !== rev) return false;

@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/contract/limits.ts";
-import type { CancelStore } from "../core/job/cancels.ts";
+import { type CancelMark, type CancelStore, EVERY_LIFE } from "../core/job/cancels.ts";
 import { asPort, type Steps } from "./calls.ts";
-import type { CancelRecord, MemoryWorld } from "./memory-state.ts";
+import { type CancelRecord, type MemoryWorld, newRev } from "./memory-state.ts";
 
 /**
  * The twin of store/cancels.ts.
@@ -20,21 +20,28 @@ export function memoryCancels({ state, clock, hook }: MemoryWorld, bound: number
       const found = find(partition, id);
       if (found === undefined && live(partition).length >= bound) return false;
       return write(partition, {
+        ...found,
         id,
         at: Math.max(at, found?.at ?? at),
-        ...(found?.hit === undefined ? {} : { hit: found.hit }),
+        rev: newRev(state),
         expires: clock.now() + LIMITS.cancelKeepMs,
       });
     },
-    list: (partition) => live(partition).map(({ id, at }) => ({ id, at })),
+    list: (partition) => live(partition).map(toMark),
     get: (partition, id) => {
       const found = find(partition, id);
-      return found === undefined ? undefined : { id, at: found.at };
+      return found === undefined ? undefined : toMark(found);
     },
-    hit: (partition, id, by) => {
-      const found = find(partition, id);
-      return found !== undefined && (found.hit ?? by) === by && write(partition, { ...found, hit: by });
+    hit: (partition, { job, enqueuedAt }, by) => {
+      const found = find(partition, job);
+      if (found === undefined || !(found.at > enqueuedAt || found.at === EVERY_LIFE)) return false;
+      const isFree = found.hitLife === undefined || found.hitLife < enqueuedAt || (found.hitLife === enqueuedAt && found.hit === by);
+      return isFree && write(partition, { ...found, hit: by, hitLife: enqueuedAt });
     },
   };
   return asPort("cancels", steps, hook);
+}
+
+function toMark({ hit: _, expires: __, ...mark }: CancelRecord): CancelMark {
+  return mark;
 }

@@ -1,4 +1,5 @@
-import type { ExecutionKeyRef, ExecutionKeyStore, Lock, Waiter } from "../core/keys/execution-key-store.ts";
+import type { JobLife } from "../core/job/life.ts";
+import type { ExecutionKeyRef, ExecutionKeyStore, Lock } from "../core/keys/execution-key-store.ts";
 import { asPort, type Steps } from "./calls.ts";
 import type { MemoryState, MemoryWorld } from "./memory-state.ts";
 
@@ -52,15 +53,15 @@ function free(state: MemoryState, ref: ExecutionKeyRef, { token }: Lock, reserve
 }
 
 /** A row's place is a whole number: what an odd clock wrote stands at the nearest end. */
-function rowOf({ job, enqueuedAt }: Waiter): Waiter {
+function rowOf({ job, enqueuedAt }: JobLife): JobLife {
   return { job, enqueuedAt: Math.trunc(Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, enqueuedAt || 0))) };
 }
 
-function isSame(waiter: Waiter): (other: Waiter) => boolean {
+function isSame(waiter: JobLife): (other: JobLife) => boolean {
   return ({ job, enqueuedAt }) => job === waiter.job && enqueuedAt === waiter.enqueuedAt;
 }
 
-function byAge(a: Waiter, b: Waiter): number {
+function byAge(a: JobLife, b: JobLife): number {
   return a.enqueuedAt - b.enqueuedAt || (a.job < b.job ? -1 : 1);
 }
 

@@ -1,8 +1,9 @@
 import type { Clock } from "../core/contract/clock.ts";
 import type { BuriedJob } from "../core/job/buried.ts";
 import type { CancelMark } from "../core/job/cancels.ts";
+import type { JobLife } from "../core/job/life.ts";
 import type { ParkedJob } from "../core/job/parked.ts";
-import type { Lock, Waiter } from "../core/keys/execution-key-store.ts";
+import type { Lock } from "../core/keys/execution-key-store.ts";
 import type { QueueKeyHandle } from "../core/keys/queue-key-ref.ts";
 import type { QueueKeyItem } from "../core/keys/queue-key-store.ts";
 import type { Hook } from "./calls.ts";
@@ -24,7 +25,7 @@ export interface MemoryState {
   queueKeys: Record<string, QueueKeyRecord>;
   /** By `<partition>/<key>`, as `waiters`. */
   locks: Record<string, Lock>;
-  waiters: Record<string, readonly Waiter[]>;
+  waiters: Record<string, readonly JobLife[]>;
   /** By partition, with a slash at its end; then by job. */
   cancels: Record<string, Readonly<Record<string, CancelRecord>>>;
   /** By the queue's name in RabbitMQ. */

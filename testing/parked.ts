@@ -1,4 +1,5 @@
 import { dueShard } from "../core/job/due-shard.ts";
+import { isLater } from "../core/job/life.ts";
 import type { Due, DueEnd, NewParkedJob, ParkedJob, ParkedRef, ParkedStore } from "../core/job/parked.ts";
 import { asPort, type Steps } from "./calls.ts";
 import { type MemoryState, type MemoryWorld, newRev } from "./memory-state.ts";
@@ -24,9 +25,9 @@ export function memoryParked({ state, hook }: MemoryWorld): ParkedStore {
     },
     cancel: (ref, rev, now) =>
       change(state, ref, (item) => item.rev === rev && item.reason !== "long" && { ...item, reason: "cancelled", due: now, claimed: false }),
-    touch: (ref, attempt) => {
+    touch: (ref, mine) => {
       const item = itemOf(state, ref);
-      return item !== undefined && item.attempt >= attempt ? write(state, item) : undefined;
+      return item?.enqueuedAt === mine.enqueuedAt && item.attempt >= mine.attempt ? write(state, item) : undefined;
     },
     hold: (ref, run, due) => change(state, ref, (item) => item.run === run && { ...item, due }),
     handBack: (ref, run, due) => change(state, ref, (item) => item.run === run && { ...heldByNobody(item), due }),
@@ -43,11 +44,17 @@ export function memoryParked({ state, hook }: MemoryWorld): ParkedStore {
 
 function park(state: MemoryState, job: NewParkedJob, by = job.run): string | undefined {
   const found = itemOf(state, job);
-  if (found !== undefined && found.attempt > job.attempt) return undefined;
-  if (found?.run !== undefined && found.attempt === job.attempt && found.run !== by) return undefined;
-  const { partition, id, name, queue, attempt, reason, due, since, body, run } = job;
-  const item = { partition, id, name, queue, attempt, reason, due, since, body, ...(run === undefined ? {} : { run }), claimed: false };
+  if (found !== undefined && !mayReplace(found, job, by)) return undefined;
+  const { partition, id, enqueuedAt, name, queue, attempt, reason, due, since, body, run } = job;
+  const item = { partition, id, enqueuedAt, name, queue, attempt, reason, due, since, body, ...(run === undefined ? {} : { run }), claimed: false };
   return write(state, item).rev;
+}
+
+function mayReplace(found: ParkedJob, job: NewParkedJob, by: string | undefined): boolean {
+  if (isLater(found, job)) return false;
+  const isNew = job.reason === "outbox" || job.reason === "delayed";
+  if (found.enqueuedAt < job.enqueuedAt) return !(isNew && found.reason === "cancelled");
+  return found.attempt < job.attempt || found.run === undefined || found.run === by;
 }
 
 /** Parked jobs and queue keys in one order: the index knows no difference. */

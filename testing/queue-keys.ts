@@ -1,6 +1,8 @@
+import { isOfLife, type JobLife } from "../core/job/life.ts";
 import { keyHash } from "../core/keys/key-hash.ts";
 import type { QueueKeyHandle, QueueKeyRef } from "../core/keys/queue-key-ref.ts";
 import type { QueueKeyItem, QueueKeyStore } from "../core/keys/queue-key-store.ts";
+import type { RunIdentity } from "../core/keys/runs.ts";
 import { asPort, type Steps } from "./calls.ts";
 import type { MemoryState, MemoryWorld } from "./memory-state.ts";
 
@@ -12,32 +14,34 @@ export function memoryQueueKeys({ state, clock, hook }: MemoryWorld): QueueKeySt
     claim: (ref, claim) => {
       const found = itemOf(state, ref);
       if (found !== undefined && !mayClaim(found, claim)) return { claimed: false, holder: found };
-      const { jobId, attempt, outbox, due } = claim;
-      write(state, ref, { jobId, state: "publishing", attempt, outbox, due });
+      const { outbox, due } = claim;
+      const { id: jobId, enqueuedAt, attempt } = outbox;
+      write(state, ref, { jobId, enqueuedAt, state: "publishing", attempt, outbox, due });
       return { claimed: true };
     },
-    published: (ref, jobId) => {
+    published: (ref, life) => {
       const found = itemOf(state, ref);
-      return found?.jobId === jobId && found.state === "publishing" && write(state, ref, { jobId, state: "queued", attempt: found.attempt });
+      return isOf(found, life) && found.state === "publishing" && write(state, ref, { ...ownerOf(found), state: "queued", attempt: found.attempt });
     },
-    begin: (ref, { job, run, task }, attempt, now, instead) => {
+    begin: (ref, me, attempt, now, instead) => {
       const found = itemOf(state, ref);
-      if (found !== undefined && !isLapsed(found, now) && !mayBegin(found, job, run, attempt, instead)) return { began: false, found };
-      write(state, ref, { jobId: job, state: "running", attempt, run, task });
+      if (found !== undefined && !isLapsed(found, now) && !mayBegin(found, me, attempt, instead)) return { began: false, found };
+      const { job: jobId, enqueuedAt, run, task } = me;
+      write(state, ref, { jobId, enqueuedAt, state: "running", attempt, run, task });
       return { began: true };
     },
     giveBack: (ref, run, attempt) => {
       const found = itemOf(state, ref);
-      return found?.run === run && write(state, ref, { jobId: found.jobId, state: "queued", attempt });
+      return found?.run === run && write(state, ref, { ...ownerOf(found), state: "queued", attempt });
     },
     finish: (ref, run, until) => {
       const found = itemOf(state, ref);
-      return found?.run === run && write(state, ref, { jobId: found.jobId, state: "done", attempt: found.attempt, until });
+      return found?.run === run && write(state, ref, { ...ownerOf(found), state: "done", attempt: found.attempt, until });
     },
-    release: (ref, jobId, attempt, until, instead) => {
+    release: (ref, life, attempt, until, instead) => {
       const found = itemOf(state, ref);
-      if (found?.jobId !== jobId || found.attempt > attempt || found.state === "done" || !isHeldBy(found, undefined, instead)) return false;
-      return write(state, ref, { jobId, state: "done", attempt: found.attempt, until });
+      if (!isOf(found, life) || found.attempt > attempt || found.state === "done" || !isHeldBy(found, undefined, instead)) return false;
+      return write(state, ref, { ...ownerOf(found), state: "done", attempt: found.attempt, until });
     },
     claimOutbox: (handle, now, until) => {
       const found = itemOf(state, handle);
@@ -53,12 +57,21 @@ export function memoryQueueKeys({ state, clock, hook }: MemoryWorld): QueueKeySt
   return asPort("queueKeys", steps, hook);
 }
 
-function mayClaim(found: QueueKeyItem, { jobId, attempt, now, takeDone }: Claim): boolean {
-  return isLapsed(found, now) || (found.state === "done" && (takeDone || (found.jobId === jobId && found.attempt < attempt)));
+function mayClaim(found: QueueKeyItem, { outbox, now, takeDone }: Claim): boolean {
+  const { id: job, enqueuedAt, attempt } = outbox;
+  return isLapsed(found, now) || (found.state === "done" && (takeDone || (isOf(found, { job, enqueuedAt }) && found.attempt < attempt)));
 }
 
-function mayBegin(found: QueueKeyItem, job: string, run: string, attempt: number, instead: string | undefined): boolean {
-  return found.jobId === job && found.state !== "done" && found.attempt <= attempt && isHeldBy(found, run, instead);
+function mayBegin(found: QueueKeyItem, me: RunIdentity, attempt: number, instead: string | undefined): boolean {
+  return isOf(found, me) && found.state !== "done" && found.attempt <= attempt && isHeldBy(found, me.run, instead);
+}
+
+function isOf(found: QueueKeyItem | undefined, life: JobLife): found is QueueKeyItem {
+  return found?.jobId === life.job && isOfLife(found, life);
+}
+
+function ownerOf({ jobId, enqueuedAt }: QueueKeyItem): Pick<QueueKeyItem, "jobId" | "enqueuedAt"> {
+  return { jobId, ...(enqueuedAt === undefined ? {} : { enqueuedAt }) };
 }
 
 /** By nobody, or by one of these runs. */

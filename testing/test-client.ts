@@ -5,7 +5,6 @@ import type { Enqueued } from "../client/enqueuer.ts";
 import { asJson } from "../client/json-args.ts";
 import type { BatchJob, TransactJob } from "../client/transact-item.ts";
 import { InvalidInput } from "../core/contract/errors.ts";
-import type { CancelAnswer } from "../core/job/cancel.ts";
 import type { JobSpec } from "../core/job/define-job.ts";
 import { type NewJobOptions, newJob } from "../core/job/new-job.ts";
 import type { VirtualClock } from "./clock.ts";
@@ -64,12 +63,6 @@ export class TestClient extends Client {
   ): Promise<BatchJob> {
     await this.#announce(spec, args, options);
     return super.toBatchItem(spec, args, options);
-  }
-
-  override cancel(partition: string, jobId: string): Promise<CancelAnswer> {
-    // A marker hits what was enqueued before it, and in a test no time passes by itself.
-    this.#options.clock.advance(1);
-    return super.cancel(partition, jobId);
   }
 
   async *#announced<Schema extends StandardSchemaV1>(

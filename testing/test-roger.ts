@@ -120,7 +120,7 @@ export class TestRoger {
     return this.#tally.take();
   }
 
-  /** Cancels a job, wherever it is. A moment passes. @throws as `Client.cancel` */
+  /** Cancels a job, wherever it is. @throws as `Client.cancel` */
   cancel(partition: string, jobId: string): Promise<CancelAnswer> {
     return this.client.cancel(partition, jobId);
   }

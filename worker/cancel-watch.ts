@@ -1,7 +1,7 @@
 import type { Clock } from "../core/contract/clock.ts";
 import type { Timings } from "../core/contract/limits.ts";
 import type { Service } from "../core/contract/service.ts";
-import type { CancelStore } from "../core/job/cancels.ts";
+import { type CancelMark, type CancelStore, hits } from "../core/job/cancels.ts";
 import type { Envelope } from "../core/job/envelope.ts";
 import type { Partition } from "../core/partition/partition.ts";
 import type { Emit } from "./events.ts";
@@ -20,8 +20,8 @@ export interface CancelWatchOptions {
 interface Marks {
   /** The partition's `cancelSeq` that these include at least. */
   readonly seq: number;
-  /** Job id -> when it was cancelled, epoch ms. */
-  readonly at: ReadonlyMap<string, number>;
+  /** By job id. */
+  readonly of: ReadonlyMap<string, CancelMark>;
   /** Not to be read again before then, monotonic. */
   restUntil: number;
 }
@@ -74,14 +74,14 @@ export class CancelWatch implements Service {
   has(envelope: Envelope): boolean | Promise<boolean> {
     const { partition } = envelope;
     const marks = this.#current(partition);
-    if (marks !== undefined) return hits(marks, envelope);
-    return this.#load(partition).then(() => hits(this.#marks.get(partition) ?? none(), envelope));
+    if (marks !== undefined) return has(marks, envelope);
+    return this.#load(partition).then(() => has(this.#marks.get(partition) ?? none(), envelope));
   }
 
   /** As far as is known in memory. */
   knows(envelope: Envelope): boolean {
     const marks = this.#marks.get(envelope.partition);
-    return marks !== undefined && hits(marks, envelope);
+    return marks !== undefined && has(marks, envelope);
   }
 
   /** A row is new or changed, or gone. */
@@ -157,9 +157,9 @@ export class CancelWatch implements Service {
     const known = this.#marks.get(partition);
     try {
       const marks = await cancels.list(partition);
-      this.#marks.set(partition, { seq, at: new Map(marks.map(({ id, at }) => [id, at])), restUntil: this.#restedAt(marks.length) });
+      this.#marks.set(partition, { seq, of: new Map(marks.map((mark) => [mark.id, mark])), restUntil: this.#restedAt(marks.length) });
     } catch (error) {
-      if (known !== undefined) known.restUntil = this.#restedAt(known.at.size);
+      if (known !== undefined) known.restUntil = this.#restedAt(known.of.size);
       throw error;
     }
     onMarked(partition);
@@ -173,11 +173,11 @@ export class CancelWatch implements Service {
 
 /** Of a partition that never had any. */
 function none(): Marks {
-  return { seq: 0, at: new Map(), restUntil: Number.NEGATIVE_INFINITY };
+  return { seq: 0, of: new Map(), restUntil: Number.NEGATIVE_INFINITY };
 }
 
-function hits({ at }: Marks, { id, enqueued_at }: Envelope): boolean {
-  if (at.size === 0) return false;
-  const cancelledAt = at.get(id);
-  return cancelledAt !== undefined && enqueued_at < cancelledAt;
+function has({ of }: Marks, envelope: Envelope): boolean {
+  if (of.size === 0) return false;
+  const mark = of.get(envelope.id);
+  return mark !== undefined && hits(mark, envelope);
 }

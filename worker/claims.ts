@@ -1,7 +1,8 @@
 import type { Envelope } from "../core/job/envelope.ts";
+import { lifeOf } from "../core/job/life.ts";
 import type { NewParkedJob } from "../core/job/parked.ts";
 import type { ExecutionKeys } from "../core/keys/execution-key.ts";
-import type { ExecutionKeyRef, Waiter } from "../core/keys/execution-key-store.ts";
+import type { ExecutionKeyRef } from "../core/keys/execution-key-store.ts";
 import type { KeyAnswer, QueueKeys } from "../core/keys/queue-key.ts";
 import type { QueueKeyRef } from "../core/keys/queue-key-ref.ts";
 import type { RunIdentity } from "../core/keys/runs.ts";
@@ -43,16 +44,14 @@ export class Claims {
   readonly #attempt: number;
   readonly #queueKey: QueueKeyRef | undefined;
   readonly #executionKey: ExecutionKeyRef | undefined;
-  readonly #waiter: Waiter;
 
   constructor(options: KeyringOptions, envelope: Envelope, run: Run) {
-    const { id, partition, attempt, queue_key, execution_key, enqueued_at } = envelope;
+    const { partition, attempt, queue_key, execution_key } = envelope;
     this.#options = options;
-    this.#me = { job: id, run: runId(options.boot, run), task: options.boot };
+    this.#me = { ...lifeOf(envelope), run: runId(options.boot, run), task: options.boot };
     this.#attempt = attempt;
     this.#queueKey = queue_key === undefined ? undefined : { partition, key: queue_key };
     this.#executionKey = execution_key === undefined ? undefined : { partition, key: execution_key };
-    this.#waiter = { job: id, enqueuedAt: enqueued_at };
   }
 
   /** Takes what the job needs, or nothing. @throws StoreUnavailable: then what it may hold is given back, and again a while later */
@@ -77,7 +76,7 @@ export class Claims {
       if (answer !== "mine") return { kind: answer };
     }
     if (this.#executionKey === undefined) return { kind: "mine" };
-    const answer = await executionKeys.acquire(this.#executionKey, this.#me, this.#waiter);
+    const answer = await executionKeys.acquire(this.#executionKey, this.#me);
     if (answer.acquired) {
       run.token = answer.token;
       return { kind: "mine" };
@@ -153,9 +152,9 @@ export class Keyring {
   }
 
   /** The job's execution key is busy: it gets into line and is parked. Its message may be acked once this resolves. */
-  async wait({ partition, execution_key, id, enqueued_at }: Envelope, job: NewParkedJob): Promise<void> {
-    if (execution_key === undefined) throw new Error(`job ${id} has no execution key to wait for`);
-    await this.#options.executionKeys.wait({ partition, key: execution_key }, { job: id, enqueuedAt: enqueued_at }, job);
+  async wait({ partition, execution_key }: Envelope, job: NewParkedJob): Promise<void> {
+    if (execution_key === undefined) throw new Error(`job ${job.id} has no execution key to wait for`);
+    await this.#options.executionKeys.wait({ partition, key: execution_key }, job);
   }
 
   /**
@@ -164,22 +163,23 @@ export class Keyring {
    * @returns `false` when a run of this job may be alive: ask again later
    * @throws StoreUnavailable
    */
-  async abandon({ id, partition, attempt, queue_key, execution_key, enqueued_at }: Envelope): Promise<boolean> {
+  async abandon(envelope: Envelope): Promise<boolean> {
+    const { partition, attempt, queue_key, execution_key } = envelope;
+    const life = lifeOf(envelope);
     const { boot, queueKeys, executionKeys, runs, debts } = this.#options;
-    if (queue_key !== undefined && !(await queueKeys.release({ partition, key: queue_key }, id, attempt))) return false;
+    if (queue_key !== undefined && !(await queueKeys.release({ partition, key: queue_key }, life, attempt))) return false;
     if (execution_key === undefined) return true;
     const ref = { partition, key: execution_key };
-    const waiter = { job: id, enqueuedAt: enqueued_at };
     this.#abandoned += 1;
-    const me = { job: id, run: `${boot}/abandon-${this.#abandoned}`, task: boot };
+    const me = { ...life, run: `${boot}/abandon-${this.#abandoned}`, task: boot };
     runs.add(me);
     const leave = async (): Promise<void> => {
       await executionKeys.release(ref, me);
       runs.delete(me);
     };
     try {
-      const answer = await executionKeys.acquire(ref, me, waiter);
-      if (!answer.acquired) await executionKeys.forsake(ref, waiter);
+      const answer = await executionKeys.acquire(ref, me);
+      if (!answer.acquired) await executionKeys.forsake(ref, life);
       await leave();
       return true;
     } catch (error) {

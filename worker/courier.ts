@@ -4,7 +4,8 @@ import { brokerQueue } from "../core/contract/names.ts";
 import type { JobPublisher, Published, QueueAdmin } from "../core/job/broker.ts";
 import type { CancelStore } from "../core/job/cancels.ts";
 import { deliverOutbox } from "../core/job/enqueue.ts";
-import { decodeEnvelope } from "../core/job/envelope.ts";
+import { decodeEnvelope, type Envelope } from "../core/job/envelope.ts";
+import { lifeOf } from "../core/job/life.ts";
 import type { DueRef, ParkedJob, ParkedRef, ParkedStore } from "../core/job/parked.ts";
 import type { QueueKeyStore } from "../core/keys/queue-key-store.ts";
 import { listedQueues, type Partition } from "../core/partition/partition.ts";
@@ -38,6 +39,8 @@ export interface CourierOptions {
 /** After the broker failed; while the queue of a job can't be made, at least and at most; while a run of a cancelled job may be alive. */
 const RETRY_MS = { broker: 1_000, noQueue: 5_000, noQueueMost: 600_000, cancelled: 2_000 } as const;
 
+const HIT_TRIES = 3;
+
 /**
  * Brings one parked job whose time has come on its way: into its queue, as a rule.
  *
@@ -51,8 +54,9 @@ const RETRY_MS = { broker: 1_000, noQueue: 5_000, noQueueMost: 600_000, cancelle
  * The claim is why two pumps on one key of the index (a deploy, a task that comes or goes) publish a job once.
  * If the item was written anew in between, the delete is refused and that item lives on by its own `due`.
  *
- * A `cancelled` job is not published but forgotten: its keys are freed, its marker hit, then the item deleted; each step
- * may be repeated. A queue key that is its own outbox is parked (core/job/enqueue.ts).
+ * A `cancelled` job is not published but forgotten: its keys are freed (those of its own life: a later one with the same id is
+ * not its business), its marker hit, then the item deleted; each step may be repeated. A queue key that is its own outbox is
+ * parked (core/job/enqueue.ts).
  */
 export class Courier {
   readonly #options: CourierOptions;
@@ -95,18 +99,29 @@ export class Courier {
   }
 
   async #forget(job: ParkedJob): Promise<void> {
-    const { parked, cancels, keyring, hooks, clock, emit } = this.#options;
+    const { parked, keyring, hooks, clock, emit } = this.#options;
     const envelope = decodeEnvelope(job.body);
     if (!(await keyring.abandon(envelope))) {
       await parked.postpone(job, job.rev, clock.now() + RETRY_MS.cancelled);
       return;
     }
     // Told at once: nobody else will be.
-    if (job.reason === "cancelled" && (await cancels.hit(job.partition, job.id, job.rev))) {
+    if (job.reason === "cancelled" && (await this.#hit(job, envelope))) {
       emit({ type: "job_cancelled", job: refOf(envelope) });
       hooks.tell("onCancel", envelope, ({ onCancel }, hooked) => onCancel?.(hooked));
     }
     await parked.remove(job, job.rev);
+  }
+
+  /** Asked again in the same words when there is no answer: the next round's words would be another's. */
+  async #hit({ partition, rev }: ParkedJob, envelope: Envelope): Promise<boolean> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#options.cancels.hit(partition, lifeOf(envelope), rev);
+      } catch (error) {
+        if (tries >= HIT_TRIES) throw error;
+      }
+    }
   }
 
   /** A queue that is missing is declared, but only while its partition runs: a deleted one must not come back. */

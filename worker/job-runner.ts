@@ -2,6 +2,7 @@ import type { Clock } from "../core/contract/clock.ts";
 import { brokerQueue } from "../core/contract/names.ts";
 import type { CancelStore } from "../core/job/cancels.ts";
 import { decodeEnvelope, type Envelope, InvalidEnvelope, NewerEnvelope } from "../core/job/envelope.ts";
+import { lifeOf } from "../core/job/life.ts";
 import { decideOutcome, type Outcome } from "../core/job/outcome.ts";
 import type { Registry } from "../core/job/registry.ts";
 import type { CancelWatch } from "./cancel-watch.ts";
@@ -210,7 +211,7 @@ export class JobRunner {
     if (claims !== undefined) await this.#insist(run, () => claims.finish());
     else if (!(await this.#insist(run, () => keyring.abandon(envelope)))) return this.#endLater(attempt);
     // Of all copies of the job, one tells; at once, since no other will.
-    if (await this.#insist(run, () => cancels.hit(envelope.partition, envelope.id, runId(boot, run)))) {
+    if (await this.#insist(run, () => cancels.hit(envelope.partition, lifeOf(envelope), runId(boot, run)))) {
       emit({ type: "job_cancelled", job: refOf(envelope) });
       hooks.tell("onCancel", envelope, ({ onCancel }, job) => onCancel?.(job));
     }

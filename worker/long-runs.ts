@@ -3,11 +3,10 @@ import type { Timings } from "../core/contract/limits.ts";
 import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
 import { forEachWithin } from "../core/contract/window.ts";
-import { decodeEnvelope, type Envelope, encodeEnvelope } from "../core/job/envelope.ts";
-import type { ParkedStore } from "../core/job/parked.ts";
+import { decodeEnvelope, type Envelope } from "../core/job/envelope.ts";
+import { type ParkedStore, parkedJob } from "../core/job/parked.ts";
 import { runId } from "./claims.ts";
 import type { Emit } from "./events.ts";
-import { refOf } from "./record.ts";
 import type { Run } from "./run.ts";
 import { returnsOf } from "./suspects.ts";
 
@@ -108,18 +107,12 @@ export class LongRuns implements Service {
     const { envelope } = run;
     if (envelope === undefined) return;
     const now = clock.now();
-    const item = {
-      ...refOf(envelope),
-      reason: "long",
-      run: this.#runId(run),
-      due: now + timings.longLease,
-      since: now,
-      // Should its task die, that is one more return, which no broker counts.
-      body: encodeEnvelope({ ...decodeEnvelope(run.delivery.body), returns: returnsOf(run, envelope) + 1 }),
-    } as const;
+    // Should its task die, that is one more return, which no broker counts.
+    const asItCame = { ...decodeEnvelope(run.delivery.body), returns: returnsOf(run, envelope) + 1 };
+    const item = parkedJob(asItCame, { reason: "long", run: this.#runId(run), due: now + timings.longLease, since: now });
     this.#moved.set(run, "unsure");
     try {
-      // Refused, this copy is stale: a later attempt is parked, and nothing is lost with this one's message either.
+      // Refused, this copy is stale: a later attempt or life is parked, and nothing is lost with this one's message either.
       if ((await parked.park(item)) === undefined) this.#moved.delete(run);
       else this.#moved.set(run, "held");
       run.delivery.ack();

@@ -7,7 +7,7 @@ import type { Delivery } from "../core/job/broker.ts";
 import type { BuriedStore } from "../core/job/buried.ts";
 import { attemptOf, type Envelope, encodeEnvelope, type FailedAttempt, withoutWaits } from "../core/job/envelope.ts";
 import { type BurialReason, nextAttempt, withFailure } from "../core/job/outcome.ts";
-import type { NewParkedJob, ParkedReason, ParkedStore } from "../core/job/parked.ts";
+import { type NewParkedJob, type ParkedReason, type ParkedStore, parkedJob } from "../core/job/parked.ts";
 import type { Emit, JobRef } from "./events.ts";
 
 export interface RecorderOptions {
@@ -45,17 +45,14 @@ export class Recorder {
    */
   async wasRecorded(envelope: Envelope): Promise<"parked" | "buried" | undefined> {
     const { parked, buried, clock } = this.#options;
-    const item = await parked.touch(envelope, envelope.attempt);
+    const item = await parked.touch(envelope, { enqueuedAt: envelope.enqueued_at, attempt: envelope.attempt });
     if (item !== undefined) {
       // Handed back before the pump had deleted what it published: its delete is refused now, so let it publish at once.
       if (item.claimed) await parked.postpone(item, item.rev, clock.now());
       return "parked";
     }
     const grave = await buried.get(envelope.partition, envelope.id);
-    if (grave === undefined || grave.attempt < envelope.attempt) return undefined;
-    // The grave of an earlier job with the same id, a caller's own, says nothing of this one. An id is taken for an hour
-    // after its job's end, so half of that is room for clocks that differ.
-    return grave.buriedAt > envelope.enqueued_at - LIMITS.doneKeyMs / 2 ? "buried" : undefined;
+    return grave?.enqueuedAt === envelope.enqueued_at && grave.attempt >= envelope.attempt ? "buried" : undefined;
   }
 
   async retry(envelope: Envelope, delayMs: number, failure: FailedAttempt): Promise<void> {
@@ -91,7 +88,7 @@ export class Recorder {
     const now = this.#options.clock.now();
     const due =
       now + (heldByItself ? this.#backOff(envelope, WAIT_MS.itself, WAIT_MS.itselfMost) : this.#backOff(envelope, WAIT_MS.key, WAIT_MS.most));
-    return { ...refOf(envelope), reason: "waiting", due, since: envelope.waiting_since ?? now, body: encodeEnvelope(this.#waiting(envelope)) };
+    return parkedJob(this.#waiting(envelope), { reason: "waiting", due, since: envelope.waiting_since ?? now });
   }
 
   #waiting(envelope: Envelope): Envelope {
@@ -119,7 +116,7 @@ export class Recorder {
   }
 
   async bury(envelope: Envelope, body: string, reason: BurialReason, failure: FailedAttempt): Promise<void> {
-    const grave = { ...refOf(envelope), reason, buriedAt: this.#options.clock.now(), error: failure.error };
+    const grave = { ...refOf(envelope), enqueuedAt: envelope.enqueued_at, reason, buriedAt: this.#options.clock.now(), error: failure.error };
     const history = withFailure(envelope, failure).history ?? [];
     try {
       await this.#options.buried.bury({ ...grave, history, body });
@@ -155,9 +152,8 @@ export class Recorder {
 
   async #park(envelope: Envelope, reason: ParkedReason, delayMs: number, run?: string): Promise<void> {
     const now = this.#options.clock.now();
-    // No `rev` says that a later attempt is parked: this copy is stale, and its outcome is recorded by that one.
-    const job = { ...refOf(envelope), reason, due: now + delayMs, since: now, body: encodeEnvelope(envelope) };
-    await this.#options.parked.park(job, run);
+    // No `rev` says that a later attempt or life is parked: this copy is stale, and its outcome is recorded by that one.
+    await this.#options.parked.park(parkedJob(envelope, { reason, due: now + delayMs, since: now }), run);
   }
 }
 

@@ -9,6 +9,8 @@ export interface BuriedJob {
   readonly name: string;
   readonly queue: string;
   readonly attempt: number;
+  /** Which life of the id it is, see core/job/life.ts: epoch ms. Absent when the envelope could not be read. */
+  readonly enqueuedAt?: number;
   readonly reason: BurialReason;
   /** Epoch ms. */
   readonly buriedAt: number;
@@ -22,7 +24,10 @@ export interface BuriedJob {
 }
 
 export interface BuriedStore {
-  /** Buries a job; burying it again (a redelivery) replaces the item. */
+  /**
+   * Buries a job; burying it again (a redelivery) replaces the item. One of a later life, or of the same at a later attempt,
+   * stays: this burial is a stale copy's.
+   */
   bury(job: Omit<BuriedJob, "rev">): Promise<void>;
   /** @returns `false` when the item was written anew since `rev` was read, or is gone */
   remove(partition: string, id: string, rev: string): Promise<boolean>;

@@ -2,8 +2,10 @@ import { validate, version } from "uuid";
 import type { Clock } from "../contract/clock.ts";
 import { RogerError } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
+import type { QueueKeyStore } from "../keys/queue-key-store.ts";
 import type { PartitionStore } from "../partition/partition-store.ts";
-import type { CancelStore } from "./cancels.ts";
+import { type CancelStore, EVERY_LIFE } from "./cancels.ts";
+import { ownIdKey } from "./new-job.ts";
 import type { ParkedStore } from "./parked.ts";
 
 /** `cancelled`: it will not run. `cancelling`: it runs, or can't be seen from here; whoever has it in hands ends it, unless it ends by itself first. */
@@ -21,47 +23,73 @@ export interface CancelDeps {
   readonly partitions: Pick<PartitionStore, "announceCancel">;
   readonly parked: Pick<ParkedStore, "get" | "cancel">;
   readonly cancels: Pick<CancelStore, "mark">;
+  readonly queueKeys: Pick<QueueKeyStore, "get">;
   readonly clock: Clock;
 }
 
 /** A parked job that is written anew all the time is on its way; the marker gets it. */
 const ROUNDS = 5;
 
+/** A life that neither a key nor an item tells of was enqueued longer ago than this, or not at all: room for clocks that differ. */
+const UNSEEN_MS = LIMITS.doneKeyMs / 2;
+
 /**
  * Cancels a job, wherever it is, whether or not a worker lives.
  *
  * | dies after | then |
  * |---|---|
- * | 1. the marker is put | tasks that read the markers later see it; its caller got no answer and asks again |
- * | 2. the partition's row says that there is a new one | every task sees it: a running job is aborted, a queued one dropped when it comes up |
- * | 3. the parked item is made a `cancelled` one, due now | nothing publishes it any more; the pump frees its keys and removes it |
+ * | 1. its life is looked up | nothing was written |
+ * | 2. the marker is put | tasks that read the markers later see it; its caller got no answer and asks again |
+ * | 3. the partition's row says that there is a new one | every task sees it: a running job is aborted, a queued one dropped when it comes up |
+ * | 4. the parked item is made a `cancelled` one, due now | nothing publishes it any more; the pump frees its keys and removes it |
  *
  * A job that was published in the same instant comes up as a message, and meets its marker. Of all that meet the
  * marker, one runs `onCancel`.
  * @returns `undefined` when there is no such partition
  * @throws TooManyCancels; StoreUnavailable: ask again
  */
-export async function cancelJob(
-  { partitions, parked, cancels, clock }: CancelDeps,
-  partition: string,
-  id: string,
-): Promise<CancelAnswer | undefined> {
-  const now = clock.now();
-  if (!(await cancels.mark(partition, id, hitsBefore(id, now)))) throw new TooManyCancels(partition);
+export async function cancelJob(deps: CancelDeps, partition: string, id: string): Promise<CancelAnswer | undefined> {
+  const { partitions, parked, cancels, clock } = deps;
+  const { marker, life } = await targetOf(deps, partition, id);
+  if (marker !== undefined && !(await cancels.mark(partition, id, marker))) throw new TooManyCancels(partition);
   if (!(await partitions.announceCancel(partition))) return undefined;
   for (let round = 0; round < ROUNDS; round++) {
     const job = await parked.get({ partition, id });
-    if (job === undefined || job.reason === "long") return "cancelling";
+    if (job === undefined || job.reason === "long" || (life !== undefined && job.enqueuedAt !== life)) return "cancelling";
     if (job.reason === "cancelled") return "cancelled";
-    if (await parked.cancel(job, job.rev, now)) return job.claimed ? "cancelling" : "cancelled";
+    // What is parked of a life that has ended is a copy, which its key drops.
+    if (marker === undefined) return "cancelling";
+    if (await parked.cancel(job, job.rev, clock.now())) return job.claimed ? "cancelling" : "cancelled";
   }
   return "cancelling";
 }
 
+interface Target {
+  /** The marker's time; absent where nothing is left to end. */
+  readonly marker: number | undefined;
+  /** `enqueuedAt`; absent where the id has one life only. */
+  readonly life: number | undefined;
+}
+
 /**
- * A marker hits what was enqueued before it. An id of ours is never enqueued again, so its marker hits whatever the clocks
- * of the two machines say; an id of the caller's may be, right after.
+ * Which life is meant. A marker hits what was enqueued before it, so it gets the life's own time and a millisecond: that is
+ * its enqueuer's clock, whatever ours says, and a later life of the id is not hit.
+ *
+ * | what the table has | the marker hits |
+ * |---|---|
+ * | the key of the id, which a caller's own has from its enqueueing on | that life; `done`: it has ended, and none is put |
+ * | none, and the id is of ours | the job, which is never enqueued again |
+ * | none, but a parked job | that life: its key was lost, or it is a copy of what has ended |
+ * | nothing | what was enqueued half an hour ago or earlier, should there be such a message without its key |
  */
-function hitsBefore(id: string, now: number): number {
-  return validate(id) && version(id) === 7 ? Number.MAX_SAFE_INTEGER : now;
+async function targetOf({ queueKeys, parked, clock }: CancelDeps, partition: string, id: string): Promise<Target> {
+  const key = await queueKeys.get({ partition, key: ownIdKey(id) });
+  if (key?.jobId === id) {
+    const { enqueuedAt: life } = key;
+    if (key.state === "done") return { marker: undefined, life };
+    return { marker: life === undefined ? clock.now() : life + 1, life };
+  }
+  if (validate(id) && version(id) === 7) return { marker: EVERY_LIFE, life: undefined };
+  const life = (await parked.get({ partition, id }))?.enqueuedAt;
+  return { marker: life === undefined ? clock.now() - UNSEEN_MS : life + 1, life };
 }

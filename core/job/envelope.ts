@@ -36,8 +36,10 @@ export interface Envelope {
   readonly attempt: number;
   /** Attempts before a person retried the job from among the buried: the handler counts from there. @default 0 */
   readonly attempts_before?: number;
-  /** Epoch ms of the first enqueueing; a retry does not move it. */
+  /** Epoch ms of the first enqueueing; a retry does not move it. With the id it names one life, see core/job/life.ts. */
   readonly enqueued_at: number;
+  /** The cancel marker (its `rev`) that a person's retry has overruled. */
+  readonly pardoned?: string;
   readonly traceparent?: string;
   /** Since when no worker knows the name, epoch ms; absent once one does. */
   readonly unknown_since?: number;
@@ -61,9 +63,9 @@ export function attemptOf({ attempt, attempts_before = 0 }: Pick<Envelope, "atte
 }
 
 /** What every version has: enough to keep the job until a worker comes that can read the rest. */
-function isAddressed({ id, name, partition, queue, attempt }: Record<string, unknown>): boolean {
+function isAddressed({ id, name, partition, queue, attempt, enqueued_at }: Record<string, unknown>): boolean {
   const texts = [id, name, partition, queue];
-  return texts.every((text) => typeof text === "string") && Number.isSafeInteger(attempt);
+  return texts.every((text) => typeof text === "string") && [attempt, enqueued_at].every(Number.isSafeInteger);
 }
 
 /** Bytes that are no job, or not one of this version: the message is buried with this reason. */
@@ -124,6 +126,7 @@ export function decodeEnvelope(body: Buffer | string): Envelope {
   if (e.returns !== undefined && !(Number.isSafeInteger(e.returns) && (e.returns as number) >= 0)) {
     throw new InvalidEnvelope("envelope.returns", "not a whole number from 0");
   }
+  if (e.pardoned !== undefined && typeof e.pardoned !== "string") throw new InvalidEnvelope("envelope.pardoned", "not a text");
   if (!("args" in e)) throw new InvalidEnvelope("envelope.args", "missing");
   if (e.history !== undefined && !Array.isArray(e.history)) throw new InvalidEnvelope("envelope.history", "not a list");
   return value as Envelope;

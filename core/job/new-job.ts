@@ -3,9 +3,9 @@ import { LIMITS } from "../contract/limits.ts";
 import { checkPartition, JOB_ID_PATTERN } from "../contract/names.ts";
 import { type Checked, checkArgs, type JobSpec } from "./define-job.ts";
 import type { NewJobKey } from "./enqueue.ts";
-import { type Envelope, encodeEnvelope, type Json } from "./envelope.ts";
+import type { Envelope, Json } from "./envelope.ts";
 import { newJobId } from "./id.ts";
-import type { NewParkedJob } from "./parked.ts";
+import { type NewParkedJob, parkedJob } from "./parked.ts";
 
 /** How a job is enqueued, beside its spec and its args. */
 export interface NewJobOptions {
@@ -70,7 +70,7 @@ function makeJob(spec: JobSpec, args: Json, parsed: unknown, at: NewJobOptions &
   };
   const reason = due > now ? "delayed" : "outbox";
   return {
-    job: { partition, id, name, queue, attempt: 1, reason, due, since: now, body: encodeEnvelope(envelope) },
+    job: parkedJob(envelope, { reason, due, since: now }),
     key: queueKey === undefined ? undefined : { ref: { partition, key: queueKey }, takeDone: at.id === undefined },
     traceparent,
   };

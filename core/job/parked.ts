@@ -1,4 +1,6 @@
 import type { QueueKeyHandle } from "../keys/queue-key-ref.ts";
+import { type Envelope, encodeEnvelope } from "./envelope.ts";
+import type { JobStage } from "./life.ts";
 
 /**
  * Why a parked job waits.
@@ -19,6 +21,8 @@ export type ParkedReason = "outbox" | "delayed" | "retry" | "snoozed" | "waiting
 export interface ParkedJob {
   readonly partition: string;
   readonly id: string;
+  /** Which life of the id it is, see core/job/life.ts: epoch ms. */
+  readonly enqueuedAt: number;
   readonly name: string;
   readonly queue: string;
   readonly attempt: number;
@@ -42,6 +46,12 @@ export type NewParkedJob = Omit<ParkedJob, "rev" | "claimed">;
 
 export type ParkedRef = Pick<ParkedJob, "partition" | "id">;
 
+/** @throws InvalidInput naming `args` for a new job that is too large */
+export function parkedJob(envelope: Envelope, how: Pick<NewParkedJob, "reason" | "due" | "since" | "run">): NewParkedJob {
+  const { partition, id, enqueued_at, name, queue, attempt } = envelope;
+  return { partition, id, enqueuedAt: enqueued_at, name, queue, attempt, ...how, body: encodeEnvelope(envelope) };
+}
+
 /** What the due index holds: parked jobs, and queue keys that are their own outbox. */
 export type DueRef = { readonly kind: "parked"; readonly ref: ParkedRef } | { readonly kind: "queue_key"; readonly ref: QueueKeyHandle };
 
@@ -60,10 +70,13 @@ export type Expedited = "expedited" | "on_its_way" | "gone";
  */
 export interface ParkedStore {
   /**
-   * Parks a job. An item of the same id is replaced unless it is of a later attempt, or of the same and held by a run other
-   * than `run`, which is the job's own if it has one.
+   * Parks a job. An item of the same id is replaced unless
+   * - it is of a later life, or of the same at a later attempt, or at the same and held by a run other than `run`, which is the
+   *   job's own if it has one: this copy is stale;
+   * - it is of an earlier life and `cancelled`, and this job is new (`outbox`, `delayed`): that one is to be told of first.
+   *
    * @param run the run whose outcome this is, where the item may be its own `long` one
-   * @returns the item's `rev`; `undefined` when it was not replaced: this copy is stale
+   * @returns the item's `rev`; `undefined` when it was not replaced
    */
   park(job: NewParkedJob, run?: string): Promise<string | undefined>;
   /**
@@ -81,7 +94,10 @@ export interface ParkedStore {
   remove(ref: ParkedRef, rev: string): Promise<boolean>;
   /** Moves a job's `due`; it is not claimed any longer. @returns `false` as `remove` */
   postpone(ref: ParkedRef, rev: string, due: number): Promise<boolean>;
-  /** Brings a `waiting` job's `due` to this time if it is later and no pump has it. One that is parked for another reason counts as gone. */
+  /**
+   * Brings a `waiting` job's `due` to this time if it is later and no pump has it. One that is parked for another reason counts
+   * as gone. n.b. of whichever life: one that is brought forward in vain waits again.
+   */
   expedite(ref: ParkedRef, now: number): Promise<Expedited>;
   /**
    * Makes it a `cancelled` one, due now; not a `long` one.
@@ -89,10 +105,10 @@ export interface ParkedStore {
    */
   cancel(ref: ParkedRef, rev: string, now: number): Promise<boolean>;
   /**
-   * Asks for a redelivered message whether its outcome was recorded: gives the item of the same or a later attempt
-   * a new `rev` (so that a pump that is about to delete it does not). @returns that item as it now is
+   * Asks for a redelivered message whether its outcome was recorded: gives the item of the same life, at the same or a later
+   * attempt, a new `rev` (so that a pump that is about to delete it does not). @returns that item as it now is
    */
-  touch(ref: ParkedRef, attempt: number): Promise<ParkedJob | undefined>;
+  touch(ref: ParkedRef, mine: JobStage): Promise<ParkedJob | undefined>;
   /** A `long` job's run moves its `due`. @returns `false` when the item is not that run's any longer */
   hold(ref: ParkedRef, run: string, due: number): Promise<boolean>;
   /** A `long` job's run gives it up: due at `due`, held by nobody. @returns `false` as `hold` */

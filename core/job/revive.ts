@@ -1,15 +1,17 @@
 import type { Clock } from "../contract/clock.ts";
 import type { QueueKeyItem, QueueKeyStore } from "../keys/queue-key-store.ts";
 import type { BuriedJob, BuriedStore } from "./buried.ts";
+import type { CancelStore } from "./cancels.ts";
 import { acceptJob } from "./enqueue.ts";
-import { decodeEnvelope, type Envelope, encodeEnvelope, withoutWaits } from "./envelope.ts";
+import { decodeEnvelope, type Envelope, InvalidEnvelope, withoutWaits } from "./envelope.ts";
 import { ownIdKey } from "./new-job.ts";
-import type { NewParkedJob, ParkedStore } from "./parked.ts";
+import { type ParkedStore, parkedJob } from "./parked.ts";
 
 export interface ReviveDeps {
   readonly buried: Pick<BuriedStore, "remove">;
   readonly parked: Pick<ParkedStore, "park">;
   readonly queueKeys: QueueKeyStore;
+  readonly cancels: Pick<CancelStore, "get">;
   readonly clock: Clock;
 }
 
@@ -25,28 +27,46 @@ export type Revived = { readonly kind: "revived" } | { readonly kind: "taken"; r
  * | 2. it is parked | the same |
  * | 3. it is no longer buried | done |
  *
- * Two people who retry the same job in the same instant may make it run twice.
- * @throws InvalidEnvelope when what is buried is no job; StoreUnavailable: ask again
+ * The later wish wins: a marker that was put before, whenever that was, does not hit the job any more, whose envelope names it
+ * as pardoned; one that is put from now on does. No clocks are compared.
+ *
+ * Two people who retry the same job in the same instant may make it run twice, if it has no queue key.
+ * @throws InvalidEnvelope when what is buried is no job of that partition and id; StoreUnavailable: ask again
  */
-export async function reviveJob({ buried, parked, queueKeys, clock }: ReviveDeps, grave: BuriedJob): Promise<Revived> {
-  const envelope = revivedEnvelope(grave);
-  const { id, partition, name, queue, attempt, queue_key } = envelope;
+export async function reviveJob({ buried, parked, queueKeys, cancels, clock }: ReviveDeps, grave: BuriedJob): Promise<Revived> {
+  const { partition, id } = grave;
+  const dead = buriedEnvelope(grave);
+  const envelope = revivedEnvelope(grave, dead, (await cancels.get(partition, id))?.rev);
   const now = clock.now();
-  const job: NewParkedJob = { id, partition, name, queue, attempt, reason: "outbox", due: now, since: now, body: encodeEnvelope(envelope) };
-  const key = queue_key === undefined ? undefined : { ref: { partition, key: queue_key }, takeDone: !isOwnIdKey(envelope) };
-  const accepted = await acceptJob({ queueKeys, clock }, job, key, async (delivered) => void (await parked.park(delivered)));
+  const job = parkedJob(envelope, { reason: "outbox", due: now, since: now });
+  const { queue_key } = envelope;
+  const key = queue_key === undefined ? undefined : { ref: { partition, key: queue_key }, takeDone: queue_key !== ownIdKey(id) };
+  const accepted = await acceptJob({ queueKeys, clock }, job, key, async (delivered) => (await parked.park(delivered)) !== undefined);
   if (!accepted.accepted) return { kind: "taken", holder: accepted.holder };
   await buried.remove(partition, id, grave.rev);
   return { kind: "revived" };
 }
 
-/** The protocol's attempt only rises, so that what was written about the job before can't be taken for newer. */
-function revivedEnvelope(grave: BuriedJob): Envelope {
-  const envelope = withoutWaits(decodeEnvelope(grave.body));
-  const before = Math.max(grave.attempt, envelope.attempt);
-  return { ...envelope, attempt: before + 1, attempts_before: before, ...(grave.history.length === 0 ? {} : { history: grave.history }) };
+/**
+ * The job as it was buried. n.b. a message that came through another tenant's queue is buried whole, and is not this
+ * partition's to run.
+ * @throws InvalidEnvelope
+ */
+export function buriedEnvelope({ partition, id, body }: BuriedJob): Envelope {
+  const envelope = decodeEnvelope(body);
+  if (envelope.partition !== partition || envelope.id !== id) throw new InvalidEnvelope("envelope", "it came through a queue that is not its own");
+  return envelope;
 }
 
-function isOwnIdKey({ id, queue_key }: Envelope): boolean {
-  return queue_key === ownIdKey(id);
+/** The protocol's attempt only rises, so that what was written about the job before can't be taken for newer. */
+function revivedEnvelope(grave: BuriedJob, dead: Envelope, marker: string | undefined): Envelope {
+  const { pardoned: _, ...envelope } = withoutWaits(dead);
+  const before = Math.max(grave.attempt, envelope.attempt);
+  return {
+    ...envelope,
+    attempt: before + 1,
+    attempts_before: before,
+    ...(grave.history.length === 0 ? {} : { history: grave.history }),
+    ...(marker === undefined ? {} : { pardoned: marker }),
+  };
 }

@@ -1,3 +1,4 @@
+import type { JobLife } from "../job/life.ts";
 import type { RunIdentity } from "./runs.ts";
 
 /** One execution key of a partition. The key itself may be any text up to 512 bytes; the store hashes it. */
@@ -14,17 +15,10 @@ export interface Lock {
   readonly task?: string;
   /** Rises with every acquisition: a fencing token. A new lock starts at epoch ms. */
   readonly token: number;
-  /** The job that may take the free lock before others … */
+  /** The job that may take the free lock before others (of whichever life: it is about the order only) … */
   readonly reserved?: string;
   /** … until then, epoch ms. */
   readonly reservedUntil?: number;
-}
-
-/** A job that waits for the lock: one small row, oldest first. */
-export interface Waiter {
-  readonly job: string;
-  /** Epoch ms of its first enqueueing. */
-  readonly enqueuedAt: number;
 }
 
 export interface ExecutionKeyStore {
@@ -51,12 +45,12 @@ export interface ExecutionKeyStore {
   /** Moves a reservation on, or drops it; IF nobody holds the lock and it is reserved for `from`. */
   reserve(ref: ExecutionKeyRef, from: string, to?: { readonly job: string; readonly until: number }): Promise<boolean>;
 
-  /** Adds the waiter's row; one that is there stays. */
-  enlist(ref: ExecutionKeyRef, waiter: Waiter): Promise<void>;
+  /** Adds the row of a job that waits for the lock; one that is there stays. */
+  enlist(ref: ExecutionKeyRef, waiter: JobLife): Promise<void>;
 
   /** Removes the waiter's row, if it is there. */
-  leave(ref: ExecutionKeyRef, waiter: Waiter): Promise<void>;
+  leave(ref: ExecutionKeyRef, waiter: JobLife): Promise<void>;
 
   /** The oldest waiters (by `enqueuedAt`, then job), strongly consistent. @returns at most `limit` */
-  waiters(ref: ExecutionKeyRef, limit: number): Promise<Waiter[]>;
+  waiters(ref: ExecutionKeyRef, limit: number): Promise<JobLife[]>;
 }

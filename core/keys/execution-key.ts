@@ -1,7 +1,8 @@
 import type { Clock } from "../contract/clock.ts";
 import { LIMITS } from "../contract/limits.ts";
+import type { JobLife } from "../job/life.ts";
 import type { NewParkedJob, ParkedRef, ParkedStore } from "../job/parked.ts";
-import type { ExecutionKeyRef, ExecutionKeyStore, Lock, Waiter } from "./execution-key-store.ts";
+import type { ExecutionKeyRef, ExecutionKeyStore, Lock } from "./execution-key-store.ts";
 import type { RunIdentity, Runs } from "./runs.ts";
 
 export type Acquired = { readonly acquired: true; readonly token: number } | { readonly acquired: false; readonly lock: Lock | undefined };
@@ -50,13 +51,13 @@ export class ExecutionKeys {
   }
 
   /** @throws StoreUnavailable, as all of this class */
-  async acquire(ref: ExecutionKeyRef, me: RunIdentity, waiter: Waiter): Promise<Acquired> {
+  async acquire(ref: ExecutionKeyRef, me: RunIdentity): Promise<Acquired> {
     let instead: string | undefined;
     let lock: Lock | undefined;
     for (let round = 0; round < ROUNDS; round++) {
       const answer = await this.#store.acquire(ref, me, this.#clock.now(), instead);
       if (answer.acquired) {
-        await this.#store.leave(ref, waiter);
+        await this.#store.leave(ref, { job: me.job, enqueuedAt: me.enqueuedAt });
         return answer;
       }
       lock = answer.lock;
@@ -68,14 +69,14 @@ export class ExecutionKeys {
   }
 
   /** The key is busy: the job is parked and gets into line. Its message may be acked once this resolves. */
-  async wait(ref: ExecutionKeyRef, waiter: Waiter, job: NewParkedJob): Promise<void> {
+  async wait(ref: ExecutionKeyRef, job: NewParkedJob): Promise<void> {
     const rev = await this.#parked.park(job);
-    // A later attempt is parked: this copy is stale, and has no place in the line.
+    // A later attempt or life is parked: this copy is stale, and has no place in the line.
     if (rev === undefined) return;
-    await this.#store.enlist(ref, waiter);
+    await this.#store.enlist(ref, { job: job.id, enqueuedAt: job.enqueuedAt });
     const lock = await this.#store.read(ref);
     // Never taken here: the message would be acked under a job that holds the key.
-    if (!this.#freeFor(lock, waiter.job) && (await this.#takeable(lock)) === undefined) return;
+    if (!this.#freeFor(lock, job.id) && (await this.#takeable(lock)) === undefined) return;
     if (await this.#parked.postpone(job, rev, this.#clock.now())) this.#onDue(job);
   }
 
@@ -95,7 +96,7 @@ export class ExecutionKeys {
   }
 
   /** The job has come to its end without holding the key: its row goes, and what was reserved for it goes to the next. */
-  async forsake(ref: ExecutionKeyRef, waiter: Waiter): Promise<void> {
+  async forsake(ref: ExecutionKeyRef, waiter: JobLife): Promise<void> {
     await this.#store.leave(ref, waiter);
     const [next] = await this.#store.waiters(ref, 1);
     const passed = await this.#store.reserve(ref, waiter.job, next === undefined ? undefined : this.#reservation(next.job));
@@ -107,7 +108,7 @@ export class ExecutionKeys {
    * is on its way through its queue, or gone: its row goes (it puts a new one if it has to wait again), its reservation
    * passes on.
    */
-  async #wake(ref: ExecutionKeyRef, reserved: Waiter | undefined): Promise<void> {
+  async #wake(ref: ExecutionKeyRef, reserved: JobLife | undefined): Promise<void> {
     let next = reserved ?? (await this.#store.waiters(ref, 1))[0];
     for (let seen = 0; next !== undefined && seen < WAKE_LIMIT; seen++) {
       const job = { partition: ref.partition, id: next.job };
@@ -115,7 +116,7 @@ export class ExecutionKeys {
       if (waked === "expedited") this.#onDue(job);
       if (waked !== "gone") return;
       await this.#store.leave(ref, next);
-      const gone: Waiter = next;
+      const gone: JobLife = next;
       [next] = await this.#store.waiters(ref, 1);
       await this.#store.reserve(ref, gone.job, next === undefined ? undefined : this.#reservation(next.job));
     }

@@ -1,3 +1,4 @@
+import type { JobLife } from "../job/life.ts";
 import type { NewParkedJob } from "../job/parked.ts";
 import type { QueueKeyHandle, QueueKeyRef } from "./queue-key-ref.ts";
 import type { RunIdentity } from "./runs.ts";
@@ -10,6 +11,8 @@ export type QueueKeyState = "publishing" | "queued" | "running" | "done";
 
 export interface QueueKeyItem {
   readonly jobId: string;
+  /** With `jobId` the life that has the key, see core/job/life.ts; absent in an item of an older build. */
+  readonly enqueuedAt?: number;
   readonly state: QueueKeyState;
   /** The attempt that the key is at; copies of earlier ones are stale. */
   readonly attempt: number;
@@ -24,20 +27,23 @@ export interface QueueKeyItem {
   readonly until?: number;
 }
 
+/** Whether a job's own-id key tells that the id is a later life's by now, which has not ended: what an item tells of an earlier one is past. */
+export function isOutlived({ enqueuedAt }: { readonly enqueuedAt?: number }, key: QueueKeyItem | undefined): boolean {
+  return key?.enqueuedAt !== undefined && key.state !== "done" && enqueuedAt !== undefined && enqueuedAt < key.enqueuedAt;
+}
+
 /**
  * Queue keys, one item each. Every method is one conditional write (or one strong read) that may be repeated without
  * harm: once it has landed, its repetition is recognised by the item and answered the same.
  */
 export interface QueueKeyStore {
   /**
-   * For a new job: state `publishing`, with its outbox. Written if there is no item, or its memory has lapsed
-   * (`until <= now`), or it is `done` and (`takeDone`, or done by this very job at an earlier attempt: a person's retry).
+   * For a new job, which is the outbox: state `publishing`. Written if there is no item, or its memory has lapsed
+   * (`until <= now`), or it is `done` and (`takeDone`, or done by this very life at an earlier attempt: a person's retry).
    */
   claim(
     ref: QueueKeyRef,
     claim: {
-      readonly jobId: string;
-      readonly attempt: number;
       readonly outbox: NewParkedJob;
       readonly due: number;
       readonly now: number;
@@ -45,12 +51,12 @@ export interface QueueKeyStore {
     },
   ): Promise<{ readonly claimed: true } | { readonly claimed: false; readonly holder: QueueKeyItem | undefined }>;
 
-  /** The job is where it belongs: `publishing` -> `queued`, outbox and due dropped; IF it is this job's and `publishing`. */
-  published(handle: QueueKeyHandle | QueueKeyRef, jobId: string): Promise<boolean>;
+  /** The job is where it belongs: `publishing` -> `queued`, outbox and due dropped; IF it is this life's and `publishing`. */
+  published(handle: QueueKeyHandle | QueueKeyRef, life: JobLife): Promise<boolean>;
 
   /**
    * An attempt starts: `running`, attempt, run, task; outbox and due dropped. IF there is no item, or its memory has
-   * lapsed; or it is this job's, not `done`, `attempt <= the asked one`, and no run holds it, or the run `instead` does.
+   * lapsed; or it is this life's, not `done`, `attempt <= the asked one`, and no run holds it, or the run `instead` does.
    */
   begin(
     ref: QueueKeyRef,
@@ -67,10 +73,10 @@ export interface QueueKeyStore {
   finish(ref: QueueKeyRef, run: string, until: number): Promise<boolean>;
 
   /**
-   * `done`, outbox dropped; IF it is this job's, at this attempt or an earlier one, not `done`, and no run holds it, or the run
+   * `done`, outbox dropped; IF it is this life's, at this attempt or an earlier one, not `done`, and no run holds it, or the run
    * `instead` does: cancelled, purged, buried without a run.
    */
-  release(ref: QueueKeyRef, jobId: string, attempt: number, until: number, instead?: string): Promise<boolean>;
+  release(ref: QueueKeyRef, life: JobLife, attempt: number, until: number, instead?: string): Promise<boolean>;
 
   /** For the pump: moves `due` of a due outbox. @returns the item as it now is; `undefined` when nothing is due there */
   claimOutbox(handle: QueueKeyHandle, now: number, until: number): Promise<QueueKeyItem | undefined>;

@@ -1,5 +1,6 @@
 import type { Clock } from "../contract/clock.ts";
 import { LIMITS } from "../contract/limits.ts";
+import { isOfLife, type JobLife } from "../job/life.ts";
 import type { QueueKeyRef } from "./queue-key-ref.ts";
 import type { QueueKeyItem, QueueKeyStore } from "./queue-key-store.ts";
 import type { RunIdentity, Runs } from "./runs.ts";
@@ -10,7 +11,7 @@ import type { RunIdentity, Runs } from "./runs.ts";
  * | answer | the key | the message |
  * |---|---|---|
  * | `mine` | this run holds it | the job runs |
- * | `ended` | another job's, or `done` | acked and dropped: a copy of what has ended |
+ * | `ended` | another job's or another life's, or `done` | acked and dropped: a copy of what has ended |
  * | `gone_on` | at a later attempt | acked and dropped: a copy of what has gone on |
  * | `held` | another run of this job holds it and may be alive | comes again later |
  */
@@ -58,7 +59,7 @@ export class QueueKeys {
       if (answer.began) return "mine";
       const { found } = answer;
       if (found === undefined) continue;
-      if (found.jobId !== me.job || found.state === "done") return "ended";
+      if (!isOf(found, me) || found.state === "done") return "ended";
       if (found.attempt > attempt) return "gone_on";
       const holder = holderOf(found);
       if (holder !== undefined && !(await this.#runs.ended(holder))) return "held";
@@ -82,12 +83,12 @@ export class QueueKeys {
    * A key that is at a later attempt is left alone: this copy has no part in that.
    * @returns `false` when a run holds the key that may be alive: that run sees to it
    */
-  async release(ref: QueueKeyRef, job: string, attempt: number): Promise<boolean> {
+  async release(ref: QueueKeyRef, life: JobLife, attempt: number): Promise<boolean> {
     let instead: string | undefined;
     for (let round = 0; round < ROUNDS; round++) {
-      if (await this.#store.release(ref, job, attempt, this.#remembered(), instead)) return true;
+      if (await this.#store.release(ref, life, attempt, this.#remembered(), instead)) return true;
       const found = await this.#store.get(ref);
-      if (found === undefined || found.jobId !== job || found.state === "done" || found.attempt > attempt) return true;
+      if (found === undefined || !isOf(found, life) || found.state === "done" || found.attempt > attempt) return true;
       const holder = holderOf(found);
       if (holder !== undefined && !(await this.#runs.ended(holder))) return false;
       instead = holder?.run;
@@ -98,6 +99,10 @@ export class QueueKeys {
   #remembered(): number {
     return this.#clock.now() + LIMITS.doneKeyMs;
   }
+}
+
+function isOf(found: QueueKeyItem, life: JobLife): boolean {
+  return found.jobId === life.job && isOfLife(found, life);
 }
 
 function holderOf({ run, task }: QueueKeyItem): { run: string; task: string } | undefined {

@@ -1,6 +1,7 @@
+import type { JobLife } from "../job/life.ts";
+
 /** Which run asks for a key. A key belongs to a run, not to a job: two runs of one job are strangers to each other. */
-export interface RunIdentity {
-  readonly job: string;
+export interface RunIdentity extends JobLife {
   /** Unique for ever: the task's boot id and a counter. */
   readonly run: string;
   /** The task that runs it: its boot id. */

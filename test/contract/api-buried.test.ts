@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { forEachWithin } from "../../core/contract/window.ts";
+import { EVERY_LIFE, hits } from "../../core/job/cancels.ts";
 import { decodeEnvelope } from "../../core/job/envelope.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
 import { apiWorld, buriedJob, freshPartition, lease, parkedJob, report } from "../api-world.ts";
@@ -94,7 +95,12 @@ describe("retry", () => {
   it("is refused while its own run leaves its key", async () => {
     const p = await started();
     await world.store.buried.bury(grave(p, KEYED, { id: "b1", name: "invoice" }));
-    await world.store.queueKeys.begin({ partition: p, key: "invoice:1" }, { job: "b1", run: "t/1", task: "t" }, 1, world.deps.clock.now());
+    await world.store.queueKeys.begin(
+      { partition: p, key: "invoice:1" },
+      { job: "b1", enqueuedAt: 1_000, run: "t/1", task: "t" },
+      1,
+      world.deps.clock.now(),
+    );
     expect((await retry(p, "b1")).body).toMatchObject({ status: 409, code: "duplicate_job", existing_job_id: "b1" });
     expect(await world.store.buried.get(p, "b1")).toBeDefined();
   });
@@ -109,11 +115,20 @@ describe("retry", () => {
     expect((await world.call("GET", `/partitions/${p}/buried/unreadable-1`)).body).toMatchObject({ args: null });
   });
 
-  it("is refused for one that was cancelled, and for a queue that is not listed", async () => {
+  it("is the later wish where the job was cancelled before; a cancel after it is", async () => {
     const p = await started();
+    const { cancels, parked } = world.store;
     await world.store.buried.bury(grave(p, {}, { id: "b1" }));
-    await world.store.cancels.mark(p, "b1", world.deps.clock.now());
-    expect((await retry(p, "b1")).body).toMatchObject({ status: 409, code: "job_cancelled" });
+    await cancels.mark(p, "b1", EVERY_LIFE);
+    const isHit = async () => hits((await cancels.get(p, "b1"))!, decodeEnvelope((await parked.get({ partition: p, id: "b1" }))!.body));
+    expect((await retry(p, "b1")).status).toBe(202);
+    expect(await isHit()).toBe(false);
+    expect((await world.call("POST", `/partitions/${p}/jobs/b1/cancel`)).body.state).toBe("cancelled");
+    expect(await isHit()).toBe(true);
+  });
+
+  it("is refused for a queue that is not listed", async () => {
+    const p = await started();
     await world.store.buried.bury(grave(p, { queue: "gone" }, { id: "b2", queue: "gone" }));
     expect((await retry(p, "b2")).body).toMatchObject({ status: 404, code: "unknown_queue" });
   });

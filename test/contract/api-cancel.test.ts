@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { TooManyCancels } from "../../core/job/cancel.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
 import { apiWorld, buriedJob, freshPartition, lease, parkedJob, report } from "../api-world.ts";
+import { ownerOf } from "../key-owner.ts";
 
 const world = apiWorld();
 
@@ -40,7 +41,7 @@ describe("cancel", () => {
     await world.store.parked.park({ ...parked, reason: "waiting", due: now + 60_000 });
     const next = parkedJob(p, { reason: "waiting", due: now + 60_000 });
     await world.store.parked.park(next);
-    await world.store.executionKeys.acquire(ref, { job: "x", run: "t/1", task: "t" }, now);
+    await world.store.executionKeys.acquire(ref, { job: "x", enqueuedAt: 1, run: "t/1", task: "t" }, now);
     await world.store.executionKeys.enlist(ref, { job: job_id, enqueuedAt });
     await world.store.executionKeys.enlist(ref, { job: next.id, enqueuedAt: enqueuedAt + 1 });
     await world.store.executionKeys.release(ref, "t/1", { job: job_id, until: now + 30_000 });
@@ -57,7 +58,9 @@ describe("cancel", () => {
     await world.store.tasks.register(task);
     const begun = async (boot: string) => {
       const { job_id } = (await world.call("POST", `/partitions/${p}/jobs`, { ...invoice, delay: 600 })).body;
-      await world.store.queueKeys.begin({ partition: p, key: KEY }, { job: job_id, run: `${boot}/1`, task: boot }, 1, world.deps.clock.now());
+      const ref = { partition: p, key: KEY };
+      const me = { ...(await ownerOf(world.store.queueKeys, ref)), run: `${boot}/1`, task: boot };
+      expect(await world.store.queueKeys.begin(ref, me, 1, world.deps.clock.now())).toEqual({ began: true });
       return job_id as string;
     };
     const state = async () => (await world.store.queueKeys.get({ partition: p, key: KEY }))?.state;
@@ -86,7 +89,7 @@ describe("cancel", () => {
     const answer = await cancel(p, "some-job");
     expect([answer.status, answer.body]).toEqual([202, { job_id: "some-job", state: "cancelling" }]);
     expect((await world.store.partitions.get(p))?.cancelSeq).toBe((before?.cancelSeq ?? 0) + 1);
-    expect(await world.store.cancels.list(p)).toEqual([{ id: "some-job", at: expect.any(Number) }]);
+    expect(await world.store.cancels.list(p)).toMatchObject([{ id: "some-job", at: expect.any(Number) }]);
     expect((await world.call("GET", `/partitions/${p}/jobs/some-job`)).body.state).toBe("cancelled");
   });
 

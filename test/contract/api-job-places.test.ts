@@ -5,6 +5,7 @@ import { ownIdKey } from "../../core/job/new-job.ts";
 import type { RunningJob } from "../../core/partition/task-store.ts";
 import { JobDetailSchema, JobExplanationSchema } from "../../functions/schemas.ts";
 import { apiWorld, buriedJob, freshPartition, lease, parkedJob, report } from "../api-world.ts";
+import { ownerOf } from "../key-owner.ts";
 
 const world = apiWorld();
 
@@ -59,7 +60,7 @@ describe("a parked job in full", () => {
     await world.store.parked.park(job);
     const ref = { partition: p, key: "k" };
     expect(await get(p, job.id)).toMatchObject({ waits_for: { key: "k", held_by: null } });
-    await world.store.executionKeys.acquire(ref, { job: "x", run: "t/1", task: "t" }, world.deps.clock.now());
+    await world.store.executionKeys.acquire(ref, { job: "x", enqueuedAt: 1, run: "t/1", task: "t" }, world.deps.clock.now());
     expect(await get(p, job.id)).toMatchObject({ waits_for: { key: "k", held_by: { job_id: "x", task: "t", since: null } } });
     await withTask([{ id: "x", name: "exclusive", partition: p, queue: "default", attempt: 1, startedAt: 3_000 }], async () => {
       const { reasons, state } = await explained(p, job.id);
@@ -71,7 +72,7 @@ describe("a parked job in full", () => {
     const p = await started();
     const job = keyed(p, "invoice", { invoice: "1" }, { queue_key: "invoice:1" }, { reason: "waiting", due: world.deps.clock.now() + 2_000 });
     await world.store.parked.park(job);
-    await world.store.queueKeys.begin({ partition: p, key: "invoice:1" }, { job: job.id, run: "t9/1", task: "t9" }, 1, 1);
+    await world.store.queueKeys.begin({ partition: p, key: "invoice:1" }, { job: job.id, enqueuedAt: job.enqueuedAt, run: "t9/1", task: "t9" }, 1, 1);
     expect(await get(p, job.id)).toMatchObject({ waits_for: { key: null, held_by: { job_id: job.id, task: "t9" } } });
   });
 });
@@ -126,9 +127,10 @@ describe("a job with an id of its caller's", () => {
     // Its enqueuer did not get far: it waits inside its key.
     expect((await world.call("POST", `/partitions/${p}/jobs`, mine, { store: held })).status).toBe(202);
     expect(await get(p, "mine")).toMatchObject({ state: "parked", reason: "outbox", name: "nothing", args: {} });
-    await world.store.queueKeys.published(ref, "mine");
+    const life = await ownerOf(world.store.queueKeys, ref);
+    await world.store.queueKeys.published(ref, life);
     expect(await get(p, "mine")).toEqual({ state: "queued", job_id: "mine" });
-    await world.store.queueKeys.begin(ref, { job: "mine", run: "t/1", task: "t" }, 1, world.deps.clock.now());
+    await world.store.queueKeys.begin(ref, { ...life, run: "t/1", task: "t" }, 1, world.deps.clock.now());
     expect(await get(p, "mine")).toMatchObject({ state: "running", task: "t", name: null, started_at: null });
     const until = world.deps.clock.now() + LIMITS.doneKeyMs;
     await world.store.queueKeys.finish(ref, "t/1", until);
@@ -143,11 +145,12 @@ describe("a job with an id of its caller's", () => {
     await world.call("POST", `/partitions/${p}/jobs`, { ...mine, delay: 60 });
     await world.call("POST", `/partitions/${p}/jobs/mine/cancel`);
     const parked = await world.store.parked.get({ partition: p, id: "mine" });
+    await world.store.cancels.hit(p, { job: "mine", enqueuedAt: parked!.enqueuedAt }, "pump");
     await world.store.parked.remove(parked!, parked!.rev);
     expect((await get(p, "mine")).state).toBe("cancelled");
     // An hour and more later: accepted anew, and done.
     const later = now + 2 * LIMITS.doneKeyMs;
-    await world.store.queueKeys.begin(ref, { job: "mine", run: "t/1", task: "t" }, 1, later);
+    await world.store.queueKeys.begin(ref, { job: "mine", enqueuedAt: later, run: "t/1", task: "t" }, 1, later);
     await world.store.queueKeys.finish(ref, "t/1", later + LIMITS.doneKeyMs);
     expect((await get(p, "mine")).state).toBe("done");
   });

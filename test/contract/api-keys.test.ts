@@ -4,6 +4,7 @@ import { newJobId } from "../../core/job/id.ts";
 import { ownIdKey } from "../../core/job/new-job.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
 import { apiWorld, freshPartition, parkedJob } from "../api-world.ts";
+import { ownerOf } from "../key-owner.ts";
 
 const world = apiWorld();
 
@@ -22,7 +23,12 @@ describe("a job with keys", () => {
     expect(status).toBe(202);
     const parked = await world.store.parked.get({ partition: p, id: body.job_id });
     expect(decodeEnvelope(parked?.body ?? "")).toMatchObject({ queue_key: "invoice:1", execution_key: "c" });
-    expect(await world.store.queueKeys.get({ partition: p, key: "invoice:1" })).toEqual({ jobId: body.job_id, state: "queued", attempt: 1 });
+    expect(await world.store.queueKeys.get({ partition: p, key: "invoice:1" })).toEqual({
+      jobId: body.job_id,
+      enqueuedAt: parked?.enqueuedAt,
+      state: "queued",
+      attempt: 1,
+    });
   });
 
   it("is refused while another has its queue key, and told which", async () => {
@@ -40,8 +46,8 @@ describe("a job with keys", () => {
   it("is accepted once the other one has ended", async () => {
     const p = await started();
     const ref = { partition: p, key: "invoice:1" };
-    const { body } = await world.call("POST", `/partitions/${p}/jobs`, invoice("1"));
-    await world.store.queueKeys.release(ref, body.job_id, 99, world.deps.clock.now() + 60_000);
+    await world.call("POST", `/partitions/${p}/jobs`, invoice("1"));
+    await world.store.queueKeys.release(ref, await ownerOf(world.store.queueKeys, ref), 99, world.deps.clock.now() + 60_000);
     expect((await world.call("POST", `/partitions/${p}/jobs`, invoice("1"))).status).toBe(202);
   });
 
@@ -89,31 +95,35 @@ describe("an id of the caller's", () => {
     const p = await started();
     await world.call("POST", `/partitions/${p}/jobs`, mine("1"));
     const ref = { partition: p, key: ownIdKey("1") };
-    await world.store.queueKeys.release(ref, "1", 99, world.deps.clock.now() + 60_000);
+    const life = await ownerOf(world.store.queueKeys, ref);
+    await world.store.queueKeys.release(ref, life, 99, world.deps.clock.now() + 60_000);
     expect((await world.call("POST", `/partitions/${p}/jobs`, mine("1"))).body.code).toBe("duplicate_job");
     await world.store.queueKeys.claim(ref, {
-      jobId: "1",
-      attempt: 2,
-      outbox: parkedJob(p, { id: "1" }),
+      outbox: parkedJob(p, { id: "1", enqueuedAt: life.enqueuedAt, attempt: 2 }),
       due: 0,
       now: world.deps.clock.now(),
       takeDone: false,
     });
-    await world.store.queueKeys.release(ref, "1", 99, 1);
+    await world.store.queueKeys.release(ref, life, 99, 1);
     expect((await world.call("POST", `/partitions/${p}/jobs`, mine("1"))).status).toBe(202);
   });
 
-  it("is told to be in use while a later attempt of an earlier life lies about, and is free after that", async () => {
+  it("is accepted while an earlier life lies about, whose hook is not told yet: the new one waits in its key", async () => {
     const p = await started();
     // Cancelled, forgotten by its key an hour later, and no worker has come by since.
     const before = parkedJob(p, { id: "1", attempt: 3, reason: "cancelled" });
     await world.store.parked.park(before);
-    const refused = await world.call("POST", `/partitions/${p}/jobs`, mine("1"));
-    expect(refused.body).toMatchObject({ status: 409, code: "duplicate_job", existing_job_id: "1" });
-    const left = await world.store.parked.get(before);
-    expect(left).toMatchObject({ attempt: 3, reason: "cancelled" });
-    await world.store.parked.remove(before, left?.rev ?? "");
     expect((await world.call("POST", `/partitions/${p}/jobs`, mine("1"))).status).toBe(202);
+    expect(await world.store.parked.get(before)).toMatchObject({ attempt: 3, reason: "cancelled" });
+    expect(await world.store.queueKeys.get({ partition: p, key: ownIdKey("1") })).toMatchObject({ state: "publishing", outbox: { attempt: 1 } });
+    expect((await world.call("GET", `/partitions/${p}/jobs/1`)).body).toMatchObject({ state: "parked", reason: "outbox", attempt: 1 });
+  });
+
+  it("is accepted in the place of what an earlier life has left behind", async () => {
+    const p = await started();
+    await world.store.parked.park(parkedJob(p, { id: "1", attempt: 3, reason: "retry" }));
+    expect((await world.call("POST", `/partitions/${p}/jobs`, mine("1"))).status).toBe(202);
+    expect(await world.store.parked.get({ partition: p, id: "1" })).toMatchObject({ attempt: 1, reason: "outbox" });
   });
 
   it("may be a UUID of the caller's own", async () => {

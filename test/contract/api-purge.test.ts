@@ -6,6 +6,7 @@ import { newJobId } from "../../core/job/id.ts";
 import type { ParkedReason } from "../../core/job/parked.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
 import { apiWorld, freshPartition, lease, parkedJob } from "../api-world.ts";
+import { ownerOf } from "../key-owner.ts";
 
 const world = apiWorld();
 let broker: AmqpBroker;
@@ -117,11 +118,12 @@ describe("purge", () => {
 
   it("leaves a message whose key a living run may hold, and takes it once the run has ended", async () => {
     const p = await started();
-    const id = await queued(p, "1");
+    await queued(p, "1");
     await fill(brokerQueue(p, "default"), [message(p)]);
     const task = lease();
     await world.store.tasks.register(task);
-    await world.store.queueKeys.begin(key(p, "1"), { job: id, run: `${task.boot}/1`, task: task.boot }, 1, world.deps.clock.now());
+    const me = { ...(await ownerOf(world.store.queueKeys, key(p, "1"))), run: `${task.boot}/1`, task: task.boot };
+    await world.store.queueKeys.begin(key(p, "1"), me, 1, world.deps.clock.now());
     expect((await purge(p)).body).toEqual(removed(1));
     expect(await world.store.queueKeys.get(key(p, "1"))).toMatchObject({ state: "running" });
     await vi.waitFor(async () => expect(await depth(p)).toBe(1));
@@ -134,12 +136,14 @@ describe("purge", () => {
   it("frees no key of a job that lives on elsewhere: only a copy is removed", async () => {
     const p = await started();
     const later = await queued(p, "1");
-    await world.store.queueKeys.begin(key(p, "1"), { job: later, run: "t/1", task: "t" }, 1, 1);
+    const me = { ...(await ownerOf(world.store.queueKeys, key(p, "1"))), run: "t/1", task: "t" };
+    await world.store.queueKeys.begin(key(p, "1"), me, 1, 1);
     await world.store.queueKeys.giveBack(key(p, "1"), "t/1", 2);
     const snoozed = await queued(p, "2");
-    await world.store.parked.park(parkedJob(p, { id: snoozed, reason: "snoozed" }));
-    const taken = await queued(p, "3");
-    await world.store.queueKeys.release(key(p, "3"), taken, 99, world.deps.clock.now() + 1_000);
+    const { enqueuedAt } = await ownerOf(world.store.queueKeys, key(p, "2"));
+    await world.store.parked.park(parkedJob(p, { id: snoozed, enqueuedAt, reason: "snoozed" }));
+    await queued(p, "3");
+    await world.store.queueKeys.release(key(p, "3"), await ownerOf(world.store.queueKeys, key(p, "3")), 99, world.deps.clock.now() + 1_000);
     const other = (await world.call("POST", `/partitions/${p}/jobs`, { name: "invoice", args: { invoice: "3" }, delay: 60 })).body.job_id;
     expect((await purge(p)).body).toEqual(removed(3));
     expect(await world.store.queueKeys.get(key(p, "1"))).toMatchObject({ jobId: later, state: "queued", attempt: 2 });

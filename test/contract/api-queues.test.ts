@@ -117,8 +117,8 @@ describe("delete", () => {
     await world.store.buried.bury({ ...dead, partition: p, id: "b1" });
     const now = world.deps.clock.now();
     const key = { partition: p, key: "invoice:1" };
-    await world.store.queueKeys.claim(key, { jobId: "k1", attempt: 1, outbox: parkedJob(p), due: now, now, takeDone: true });
-    await world.store.executionKeys.acquire(key, { job: "k1", run: "boot.1", task: "boot" }, now);
+    await world.store.queueKeys.claim(key, { outbox: parkedJob(p, { id: "k1" }), due: now, now, takeDone: true });
+    await world.store.executionKeys.acquire(key, { job: "k1", enqueuedAt: now, run: "boot.1", task: "boot" }, now);
     await world.store.executionKeys.enlist(key, { job: "k2", enqueuedAt: now });
     await world.store.cancels.mark(p, "k1", now);
 

@@ -3,8 +3,12 @@ import { z } from "zod";
 import { connect } from "../../client/connect.ts";
 import { LIMITS } from "../../core/contract/limits.ts";
 import { defineJob, jobSpec } from "../../core/job/define-job.ts";
+import { deliverOutbox } from "../../core/job/enqueue.ts";
 import { decodeEnvelope } from "../../core/job/envelope.ts";
+import { parkedJob } from "../../core/job/parked.ts";
+import { keyHash } from "../../core/keys/key-hash.ts";
 import { bill, ClientWorld, greet } from "../client-world.ts";
+import { ownerOf } from "../key-owner.ts";
 import { type DynaliteWorld, useDynalite } from "./suites/dynalite.ts";
 
 const { open } = useDynalite();
@@ -145,14 +149,15 @@ describe("keys", () => {
     const client = world.client();
     const { jobId } = await client.enqueue(bill, { invoice: "1" }, { partition: world.partition });
     const ref = { partition: world.partition, key: "invoice:1" };
-    expect(await world.store.queueKeys.get(ref)).toEqual({ jobId, state: "queued", attempt: 1 });
+    const life = await ownerOf(world.store.queueKeys, ref);
+    expect(await world.store.queueKeys.get(ref)).toEqual({ jobId, enqueuedAt: life.enqueuedAt, state: "queued", attempt: 1 });
     expect(await world.queued()).toMatchObject([{ id: jobId, queue_key: "invoice:1" }]);
 
     const second = client.enqueue(bill, { invoice: "1" }, { partition: world.partition });
     await expect(second).rejects.toMatchObject({ code: "duplicate_job", existingJobId: jobId });
     expect(await world.queued()).toEqual([]);
 
-    const run = { job: jobId, run: "t/1", task: "t" };
+    const run = { ...life, run: "t/1", task: "t" };
     await world.store.queueKeys.begin(ref, run, 1, Date.now());
     await expect(client.enqueue(bill, { invoice: "1" }, { partition: world.partition })).rejects.toMatchObject({ existingJobId: jobId });
     await world.store.queueKeys.finish(ref, run.run, Date.now() + LIMITS.doneKeyMs);
@@ -169,7 +174,8 @@ describe("keys", () => {
     expect(await client.get(world.partition, "order-7")).toEqual({ state: "queued" });
 
     const ref = { partition: world.partition, key: "id:order-7" };
-    await world.store.queueKeys.begin(ref, { job: "order-7", run: "t/1", task: "t" }, 1, Date.now());
+    const me = { ...(await ownerOf(world.store.queueKeys, ref)), run: "t/1", task: "t" };
+    await world.store.queueKeys.begin(ref, me, 1, Date.now());
     expect(await client.get(world.partition, "order-7")).toEqual({ state: "running", attempt: 1, task: "t" });
     await world.store.queueKeys.finish(ref, "t/1", Date.now() + LIMITS.doneKeyMs);
     expect(await client.get(world.partition, "order-7")).toEqual({ state: "done" });
@@ -177,39 +183,41 @@ describe("keys", () => {
     expect(await world.queued()).toHaveLength(1);
   });
 
-  describe("an id whose earlier job was cancelled, parked, and is not cleared away though its key is forgotten", () => {
-    async function leftover(attempt: number) {
+  describe("an id whose earlier life was cancelled, parked, and is not cleared away though its key is forgotten", () => {
+    const left = async (attempt: number) => {
       const { partition } = world;
-      const at = Date.now();
-      const body = JSON.stringify({ v: 1, id: "order-7", name: "greet", args: { to: "old" }, partition, queue: "default", attempt, enqueued_at: 1 });
-      const old = { partition, id: "order-7", name: "greet", queue: "default", attempt, reason: "cancelled", due: at, since: at, body } as const;
-      await world.store.parked.park(old);
-    }
+      const envelope = { v: 1, id: "order-7", name: "greet", args: { to: "old" }, partition, queue: "default", attempt, enqueued_at: 1 } as const;
+      const now = Date.now();
+      await world.store.parked.park(parkedJob(envelope, { reason: "cancelled", due: now, since: now }));
+      return { partition, id: "order-7" };
+    };
 
-    it("takes that one's place by way of the outbox: a message would be dropped when it is cleared away", async () => {
+    it.each([1, 2])("is taken by a job that waits in its key for that one, which was at attempt %i", async (attempt) => {
       await world.startAndDeclare("default");
-      await leftover(1);
-      const client = world.client();
-      expect(await client.enqueue(greet, { to: "new" }, { partition: world.partition, id: "order-7" })).toEqual({
-        jobId: "order-7",
-        state: "parked",
-      });
-      expect(await world.store.parked.get({ partition: world.partition, id: "order-7" })).toMatchObject({ reason: "outbox", attempt: 1 });
+      const { partition, id } = await left(attempt);
+      expect(await world.client().enqueue(greet, { to: "new" }, { partition, id })).toEqual({ jobId: id, state: "parked" });
       expect(await world.queued()).toEqual([]);
+      const { parked, queueKeys } = world.store;
+      const ref = { partition, key: "id:order-7" };
+      const inKey = { state: "publishing", outbox: { attempt: 1 } };
+      expect(await queueKeys.get(ref)).toMatchObject(inKey);
+      // The pump looks after it in vain as long as the other is there, then parks it.
+      const { due = 0 } = (await queueKeys.get(ref)) ?? {};
+      const handle = { partition, hash: keyHash(ref.key) };
+      await deliverOutbox({ queueKeys, parked }, handle, due, due + 1);
+      expect(await queueKeys.get(ref)).toMatchObject(inKey);
+      const before = await parked.get({ partition, id });
+      expect(before).toMatchObject({ reason: "cancelled", enqueuedAt: 1 });
+      await parked.remove({ partition, id }, before?.rev ?? "");
+      await deliverOutbox({ queueKeys, parked }, handle, due + 1, due + 2);
+      expect(await parked.get({ partition, id })).toMatchObject({ reason: "outbox", attempt: 1 });
+      expect(await queueKeys.get(ref)).toMatchObject({ state: "queued" });
     });
 
-    it("is in use still when that one was at a later attempt, and its key is not taken", async () => {
+    it("is taken in a transaction, too", async () => {
       await world.startAndDeclare("default");
-      await leftover(2);
-      const { partition } = world;
-      for (const client of [world.client(), world.offline()]) {
-        for (const enqueue of ["enqueue", "toTransactItem"] as const) {
-          const answer = client[enqueue](greet, { to: "new" }, { partition, id: "order-7" });
-          await expect(answer).rejects.toMatchObject({ code: "duplicate_job", existingJobId: "order-7" });
-        }
-      }
-      expect(await world.store.queueKeys.get({ partition, key: "id:order-7" })).toBeUndefined();
-      expect(await world.store.parked.get({ partition, id: "order-7" })).toMatchObject({ reason: "cancelled", attempt: 2 });
+      const { partition, id } = await left(2);
+      expect(await world.client().toTransactItem(greet, { to: "new" }, { partition, id })).toMatchObject({ jobId: id });
     });
   });
 

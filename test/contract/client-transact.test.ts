@@ -7,6 +7,7 @@ import { deliverOutbox } from "../../core/job/enqueue.ts";
 import { newJob } from "../../core/job/new-job.ts";
 import { keyHash } from "../../core/keys/key-hash.ts";
 import { bill, ClientWorld, greet } from "../client-world.ts";
+import { ownerOf } from "../key-owner.ts";
 import { useDynalite } from "./suites/dynalite.ts";
 
 const { open } = useDynalite();
@@ -52,7 +53,7 @@ describe("a job as an item of the application's own transaction", () => {
     await put(transactJob(world.table, { job, key, traceparent: undefined }));
     const byTransaction = await raw(`KEY#${partition}`, keyHash("invoice:1"));
     const other = { ...key.ref, key: "invoice:2" };
-    await world.store.queueKeys.claim(other, { jobId: job.id, attempt: 1, outbox: job, due: now, now, takeDone: true });
+    await world.store.queueKeys.claim(other, { outbox: job, due: now, now, takeDone: true });
     const sk = keyHash(other.key);
     const claimed = await raw(`KEY#${partition}`, sk);
     expect({ ...claimed, sk: "", due_pk: "" }).toEqual({ ...byTransaction, sk: "", due_pk: "" });
@@ -65,7 +66,9 @@ describe("a job as an item of the application's own transaction", () => {
     const job = await client.toTransactItem(bill, { invoice: "1" }, { partition });
     await expect(put(job)).rejects.toMatchObject(REFUSED);
     const ref = { partition, key: "invoice:1" };
-    await world.store.queueKeys.begin(ref, { job: jobId, run: "t/1", task: "t" }, 1, Date.now());
+    const me = { ...(await ownerOf(world.store.queueKeys, ref)), run: "t/1", task: "t" };
+    expect(me.job).toBe(jobId);
+    await world.store.queueKeys.begin(ref, me, 1, Date.now());
     await expect(put(job)).rejects.toMatchObject(REFUSED);
     await world.store.queueKeys.finish(ref, "t/1", Date.now() + LIMITS.doneKeyMs);
     await put(job);
@@ -78,11 +81,11 @@ describe("a job as an item of the application's own transaction", () => {
     await put(await make());
     await expect(put(await make())).rejects.toMatchObject(REFUSED);
     const ref = { partition, key: "id:order-7" };
-    await world.store.queueKeys.begin(ref, { job: "order-7", run: "t/1", task: "t" }, 1, Date.now());
+    await world.store.queueKeys.begin(ref, { ...(await ownerOf(world.store.queueKeys, ref)), run: "t/1", task: "t" }, 1, Date.now());
     const lapsed = Date.now();
     await world.store.queueKeys.finish(ref, "t/1", Date.now() + LIMITS.doneKeyMs);
     await expect(put(await make())).rejects.toMatchObject(REFUSED);
-    await world.store.queueKeys.begin({ partition, key: "id:order-8" }, { job: "order-8", run: "t/2", task: "t" }, 1, Date.now());
+    await world.store.queueKeys.begin({ partition, key: "id:order-8" }, { job: "order-8", enqueuedAt: 1, run: "t/2", task: "t" }, 1, Date.now());
     await world.store.queueKeys.finish({ partition, key: "id:order-8" }, "t/2", lapsed);
     await put(await client.toTransactItem(greet, { to: "x" }, { partition, id: "order-8" }));
   });
@@ -97,7 +100,7 @@ describe("a job as an item of the application's own transaction", () => {
     if (due[0]?.kind !== "queue_key") throw new Error("no key is due");
     expect(await deliverOutbox({ queueKeys, parked }, due[0].ref, now, now + 30_000)).toBe(true);
     expect(await parked.get({ partition, id: jobId })).toMatchObject({ reason: "delayed" });
-    expect(await queueKeys.get({ partition, key: "invoice:1" })).toEqual({ jobId, state: "queued", attempt: 1 });
+    expect(await queueKeys.get({ partition, key: "invoice:1" })).toMatchObject({ jobId, state: "queued", attempt: 1 });
   });
 
   it("is what TransactWriteItems takes", async () => {

@@ -2,10 +2,12 @@ import { describe, expect, it } from "vitest";
 import { cancelStore } from "../../store/cancels.ts";
 import { belongingsSuite } from "./suites/belongings.ts";
 import { buriedStoreSuite } from "./suites/buried-store.ts";
+import { cancelProtocolSuite } from "./suites/cancel-protocol.ts";
 import { cancelStoreSuite } from "./suites/cancel-store.ts";
 import { dueIndexSuite } from "./suites/due-index.ts";
 import { only, useDynalite } from "./suites/dynalite.ts";
 import { executionKeyStoreSuite } from "./suites/execution-key-store.ts";
+import { livesSuite } from "./suites/lives.ts";
 import { parkedStoreSuite } from "./suites/parked-store.ts";
 import { partitionStoreSuite } from "./suites/partition-store.ts";
 import { queueKeyStoreSuite } from "./suites/queue-key-store.ts";
@@ -34,6 +36,8 @@ describe("cancel markers", () =>
   }, FEW_MARKERS));
 describe("suspects", () => suspectStoreSuite(only(open, "suspects")));
 describe("belongings", () => belongingsSuite(open));
+describe("two lives of one id", () => livesSuite(open));
+describe("a cancel", () => cancelProtocolSuite(open));
 describe("scale", () => scaleStoreSuite(only(open, "scale")));
 
 it("the first waiter is found by reading one row", async () => {

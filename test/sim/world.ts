@@ -134,6 +134,7 @@ export class World {
     const parked: NewParkedJob = {
       partition: PARTITION,
       id: job.id,
+      enqueuedAt: START,
       name: "sim",
       queue: "default",
       attempt: 1,
@@ -148,6 +149,7 @@ export class World {
       const publish = scheduler.observed(publisher);
       const answer = await acceptJob({ queueKeys, clock }, parked, key, async () => {
         await publish.publish({ brokerQueue: QUEUE, partition: PARTITION, id: job.id, body });
+        return true;
       });
       if (answer.accepted) this.accepted.add(job.id);
     });
@@ -171,8 +173,9 @@ export class World {
     const store = memoryStore({ clock, state: this.state, hook: scheduler.hook });
     const cancels = scheduler.observed(store.cancels);
     const parked = scheduler.observed(store.parked);
+    const queueKeys = scheduler.observed(store.queueKeys);
     return scheduler.begin(`cancel ${job.id}`, `canceller of ${job.id}`, async () => {
-      await cancelJob({ cancels, parked, clock, partitions: { announceCancel: async () => this.#announce() } }, PARTITION, job.id);
+      await cancelJob({ cancels, parked, queueKeys, clock, partitions: { announceCancel: async () => this.#announce() } }, PARTITION, job.id);
     });
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Envelope } from "../../core/job/envelope.ts";
+import { parkedJob } from "../../core/job/parked.ts";
 import { ExecutionKeys } from "../../core/keys/execution-key.ts";
 import { QueueKeys } from "../../core/keys/queue-key.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
@@ -153,13 +154,12 @@ describe("the keys of a job that will not run", () => {
   it("are free at once, and the next waiter has the lock reserved", async () => {
     const { keyring, store, world, due } = task("T1");
     const now = world.clock.now();
-    const waits = (id: string) =>
-      ({ partition: "acme", id, name: "mail", queue: "default", attempt: 1, reason: "waiting", due: now + 60_000, since: now, body: "" }) as const;
+    const waits = (envelope: Envelope) => parkedJob(envelope, { reason: "waiting", due: now + 60_000, since: now });
     const held = newRun();
     const claims = keyring.claimsOf({ ...B, id: "H" }, held);
     await claims?.take(held);
-    await keyring.wait(ENVELOPE, waits("A"));
-    await keyring.wait({ ...B, enqueued_at: 2 }, waits("B"));
+    await keyring.wait(ENVELOPE, waits(ENVELOPE));
+    await keyring.wait(B, waits({ ...B, enqueued_at: 2 }));
     await claims?.finish();
     expect(await store.executionKeys.read(LOCK)).toMatchObject({ reserved: "A" });
     expect(due).toEqual(["A"]);

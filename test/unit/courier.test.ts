@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { BrokerUnavailable } from "../../core/contract/errors.ts";
 import { DEFAULT_TIMINGS } from "../../core/contract/limits.ts";
 import type { Published } from "../../core/job/broker.ts";
-import { encodeEnvelope } from "../../core/job/envelope.ts";
+import { parkedJob } from "../../core/job/parked.ts";
 import { applyCommand, type Command } from "../../core/partition/commands.ts";
 import type { Partition } from "../../core/partition/partition.ts";
 import { virtualClock } from "../../testing/clock.ts";
@@ -46,7 +46,7 @@ async function setUp() {
   const courier = new Courier(options as CourierOptions);
   const now = clock.now();
   const envelope = { v: 1, id: REF.id, name: "n", args: {}, partition: REF.partition, queue: "mail", attempt: 1, enqueued_at: now } as const;
-  await parked.park({ ...REF, name: "n", queue: "mail", attempt: 1, reason: "outbox", due: now, since: now, body: encodeEnvelope(envelope) });
+  await parked.park(parkedJob(envelope, { reason: "outbox", due: now, since: now }));
   const command = (what: Command): void => void table.set("acme", applyCommand("acme", table.get("acme"), what));
   /** Brings the job once it is due. @returns how long it then has to wait; `undefined` when it is on its way */
   const bring = async (): Promise<number | undefined> => {

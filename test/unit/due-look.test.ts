@@ -90,7 +90,7 @@ describe("a look at one key of the index", () => {
   }
 
   const flood = (id: string, due: number): NewParkedJob => ({
-    ...{ partition: "flood", id, name: "n", queue: "mail", attempt: 1, reason: "outbox", body: "{}" },
+    ...{ partition: "flood", id, enqueuedAt: 1, name: "n", queue: "mail", attempt: 1, reason: "outbox", body: "{}" },
     due,
     since: due,
   });

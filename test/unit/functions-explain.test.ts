@@ -46,6 +46,7 @@ function parked(reason: ParkedReason, change: Partial<ParkedJob> = {}, blocker?:
   const item = {
     partition: "acme",
     id: "j",
+    enqueuedAt: NOW,
     name: "greet",
     queue: "default",
     attempt: 1,

@@ -1,14 +1,13 @@
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { DEFAULT_TIMINGS } from "../../core/contract/limits.ts";
 import { decodeEnvelope, type Envelope, encodeEnvelope } from "../../core/job/envelope.ts";
-import type { ParkedReason, ParkedStore } from "../../core/job/parked.ts";
+import { type ParkedReason, type ParkedStore, parkedJob } from "../../core/job/parked.ts";
 import type { PortCall } from "../../testing/calls.ts";
 import { type VirtualClock, virtualClock } from "../../testing/clock.ts";
 import { memoryStore } from "../../testing/memory-store.ts";
 import { runId } from "../../worker/claims.ts";
 import type { WorkerEvent } from "../../worker/events.ts";
 import { LongRuns } from "../../worker/long-runs.ts";
-import { refOf } from "../../worker/record.ts";
 import { Run } from "../../worker/run.ts";
 
 const timings = DEFAULT_TIMINGS;
@@ -101,10 +100,7 @@ const lost = () => Promise.reject(new Error("no answer"));
 
 function parkAs(job: Job, reason: ParkedReason, attempt = job.envelope.attempt): Promise<string | undefined> {
   const envelope = { ...job.envelope, attempt };
-  return parked.park(
-    { ...refOf(envelope), reason, due: clock.now() + 3_600_000, since: clock.now(), body: encodeEnvelope(envelope) },
-    runId("task-1", job.run),
-  );
+  return parked.park(parkedJob(envelope, { reason, due: clock.now() + 3_600_000, since: clock.now() }), runId("task-1", job.run));
 }
 
 describe("a run that becomes old", () => {

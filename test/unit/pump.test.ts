@@ -8,7 +8,7 @@ import { Pump } from "../../worker/pump.ts";
 import type { Roster } from "../../worker/roster.ts";
 
 const CLOCK = { now: () => Date.now(), monotonic: () => performance.now() };
-const JOB = { name: "n", queue: "mail", attempt: 1, reason: "outbox", body: "{}" } as const;
+const JOB = { enqueuedAt: 1, name: "n", queue: "mail", attempt: 1, reason: "outbox", body: "{}" } as const;
 /** What the claim and the publish of a job take together. */
 const BRING_MS = 20;
 

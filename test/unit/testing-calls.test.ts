@@ -9,6 +9,7 @@ import { memoryStore } from "../../testing/memory-store.ts";
 const JOB: NewParkedJob = {
   partition: "acme",
   id: "job-1",
+  enqueuedAt: 0,
   name: "mail",
   queue: "default",
   attempt: 1,
@@ -42,10 +43,10 @@ describe("a call", () => {
     };
     const { store } = world(hook);
     await store.parked.park(JOB);
-    await store.cancels.hit("acme", "job-1", "run-1");
+    await store.cancels.hit("acme", { job: "job-1", enqueuedAt: 1 }, "run-1");
     expect(seen).toEqual([
       { port: "parked", method: "park", args: [JOB] },
-      { port: "cancels", method: "hit", args: ["acme", "job-1", "run-1"] },
+      { port: "cancels", method: "hit", args: ["acme", { job: "job-1", enqueuedAt: 1 }, "run-1"] },
     ]);
   });
 

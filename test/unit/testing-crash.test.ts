@@ -49,6 +49,7 @@ async function enqueue({ second: { store, broker }, clock, rows }: World, spec: 
   await acceptJob({ queueKeys: store.queueKeys, clock }, job, key, async ({ id, queue, body }) => {
     await broker.admin.ensure(brokerQueue(partition, queue));
     await broker.publisher.publish({ brokerQueue: brokerQueue(partition, queue), partition, id, body });
+    return true;
   });
   clock.advance(1);
 }

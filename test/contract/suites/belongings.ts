@@ -25,6 +25,7 @@ export function belongingsSuite(make: Make<Everything>): void {
   const job = (partition: string, id: string): NewParkedJob => ({
     partition,
     id,
+    enqueuedAt: 1_000,
     name: "send-invoice",
     queue: "mail",
     attempt: 1,
@@ -38,7 +39,7 @@ export function belongingsSuite(make: Make<Everything>): void {
   async function fill(store: Everything, partition: string, now: number): Promise<void> {
     for (let i = 0; i < EACH; i++) {
       const id = `job-${i}`;
-      const run = { job: id, run: `boot.${i}`, task: "boot" };
+      const run = { job: id, enqueuedAt: 1_000, run: `boot.${i}`, task: "boot" };
       const key = { partition, key: `key-${i}` };
       await store.parked.park(job(partition, id));
       await store.buried.bury({
@@ -48,7 +49,7 @@ export function belongingsSuite(make: Make<Everything>): void {
         error: { name: "Error", message: "no" },
         history: [],
       });
-      await store.queueKeys.claim(key, { jobId: id, attempt: 1, outbox: job(partition, id), due: now, now, takeDone: false });
+      await store.queueKeys.claim(key, { outbox: job(partition, id), due: now, now, takeDone: false });
       if (i % 2 === 0) await store.queueKeys.begin(key, run, 1, now);
       await store.executionKeys.acquire(key, run, now);
       await store.executionKeys.enlist(key, { job: "another", enqueuedAt: now });

@@ -5,6 +5,8 @@ import type { Make, TestClock } from "./world.ts";
 
 const P = "acme.corp-1";
 const ID = "0192f3a4-1.2:x-9";
+/** Enqueued long before all markers. */
+const LIFE = { job: ID, enqueuedAt: 1_000 };
 
 /** @param bound how many markers of one partition the stores of `make` take; the system's own is 10,000 */
 export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
@@ -23,7 +25,7 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
       expect(await store.get(P, ID)).toBeUndefined();
       expect(await store.list(P)).toEqual([]);
       expect(await mark()).toBe(true);
-      const marker = { id: ID, at: clock.now() };
+      const marker = { id: ID, at: clock.now(), rev: expect.any(String) };
       expect(await store.get(P, ID)).toEqual(marker);
       expect(await store.list(P)).toEqual([marker]);
       expect(await store.list("other")).toEqual([]);
@@ -35,7 +37,7 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
       await store.mark(P, ID, first);
       expect(await store.mark(P, ID, first + 5)).toBe(true);
       expect(await store.mark(P, ID, first + 2)).toBe(true);
-      expect(await store.list(P)).toEqual([{ id: ID, at: first + 5 }]);
+      expect(await store.list(P)).toMatchObject([{ id: ID, at: first + 5 }]);
     });
 
     it("forgets it after 7 days, however far ahead its time lies", async () => {
@@ -49,17 +51,17 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
 
     it("keeps the hit of one that is there", async () => {
       await mark();
-      expect(await store.hit(P, ID, "run-1")).toBe(true);
+      expect(await store.hit(P, LIFE, "run-1")).toBe(true);
       clock.advance(1_000);
       expect(await mark()).toBe(true);
-      expect(await store.hit(P, ID, "run-2")).toBe(false);
+      expect(await store.hit(P, LIFE, "run-2")).toBe(false);
     });
 
     it("of one job by many leaves one marker, with the newest time", async () => {
       const now = clock.now();
       const answers = await Promise.all(Array.from({ length: 32 }, (_, i) => store.mark(P, ID, now + ((i * 7) % 32))));
       expect(answers).not.toContain(false);
-      expect(await store.list(P)).toEqual([{ id: ID, at: now + 31 }]);
+      expect(await store.list(P)).toMatchObject([{ id: ID, at: now + 31 }]);
     });
   });
 
@@ -78,7 +80,7 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
       clock.advance(1);
       expect(await mark("job-00000")).toBe(true);
       expect((await store.get(P, "job-00000"))?.at).toBe(clock.now());
-      expect(await store.hit(P, "job-00001", "run-3")).toBe(true);
+      expect(await store.hit(P, { ...LIFE, job: "job-00001" }, "run-3")).toBe(true);
       expect(await mark("one-more")).toBe(false);
     });
 
@@ -117,16 +119,16 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
   describe("a marker", () => {
     it("is forgotten after 7 days, with its hit, whether or not it is still in the table", async () => {
       await mark();
-      await store.hit(P, ID, "run-4");
+      await store.hit(P, LIFE, "run-4");
       clock.advance(LIMITS.cancelKeepMs - 1_000);
       expect(await ids()).toEqual([ID]);
       clock.advance(2_000);
       expect(await store.get(P, ID)).toBeUndefined();
       expect(await store.list(P)).toEqual([]);
-      expect(await store.hit(P, ID, "run-5")).toBe(false);
+      expect(await store.hit(P, LIFE, "run-5")).toBe(false);
       expect(await mark()).toBe(true);
-      expect(await store.list(P)).toEqual([{ id: ID, at: clock.now() }]);
-      expect(await store.hit(P, ID, "run-6")).toBe(true);
+      expect(await store.list(P)).toMatchObject([{ id: ID, at: clock.now() }]);
+      expect(await store.hit(P, LIFE, "run-6")).toBe(true);
     });
 
     it("lasts 7 days from its newer time", async () => {
@@ -141,25 +143,25 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
   describe("hit", () => {
     it("is for one caller ever, and leaves the marker", async () => {
       await mark();
-      expect(await store.hit(P, ID, "run-7")).toBe(true);
-      expect(await store.hit(P, ID, "run-7")).toBe(true);
-      expect(await store.hit(P, ID, "run-8")).toBe(false);
-      expect(await store.get(P, ID)).toEqual({ id: ID, at: clock.now() });
-      expect(await store.list(P)).toEqual([{ id: ID, at: clock.now() }]);
+      expect(await store.hit(P, LIFE, "run-7")).toBe(true);
+      expect(await store.hit(P, LIFE, "run-7")).toBe(true);
+      expect(await store.hit(P, LIFE, "run-8")).toBe(false);
+      expect(await store.get(P, ID)).toMatchObject({ id: ID, at: clock.now(), hitLife: 1_000 });
+      expect(await store.list(P)).toMatchObject([{ id: ID, at: clock.now() }]);
     });
 
     it("finds none where there is no marker, and makes none", async () => {
-      expect(await store.hit(P, ID, "run-9")).toBe(false);
+      expect(await store.hit(P, LIFE, "run-9")).toBe(false);
       expect(await store.list(P)).toEqual([]);
       await mark();
-      expect(await store.hit(P, "another", "run-10")).toBe(false);
-      expect(await store.hit("other", ID, "run-11")).toBe(false);
-      expect(await store.hit(P, ID, "run-12")).toBe(true);
+      expect(await store.hit(P, { ...LIFE, job: "another" }, "run-10")).toBe(false);
+      expect(await store.hit("other", LIFE, "run-11")).toBe(false);
+      expect(await store.hit(P, LIFE, "run-12")).toBe(true);
     });
 
     it("is had by one of many", async () => {
       await mark();
-      const answers = await Promise.all(Array.from({ length: 32 }, (_, i) => store.hit(P, ID, `run-${i}`)));
+      const answers = await Promise.all(Array.from({ length: 32 }, (_, i) => store.hit(P, LIFE, `run-${i}`)));
       expect(answers.filter((first) => first)).toHaveLength(1);
     });
   });

@@ -209,11 +209,11 @@ async function pump({ store, clock, publisher }: CrashWorld): Promise<boolean> {
 }
 
 /** @returns whether it ran: a copy of what has ended is dropped */
-async function run({ store, clock }: CrashWorld, { partition, id, queue_key, attempt }: Envelope, runId: string): Promise<boolean> {
+async function run({ store, clock }: CrashWorld, { partition, id, enqueued_at, queue_key, attempt }: Envelope, runId: string): Promise<boolean> {
   if (queue_key === undefined) return true;
   const queueKeys = new QueueKeys(store.queueKeys, { ended: async () => false }, clock);
   const ref = { partition, key: queue_key };
-  const me = { job: id, run: runId, task: "task" };
+  const me = { job: id, enqueuedAt: enqueued_at, run: runId, task: "task" };
   if ((await queueKeys.begin(ref, me, attempt)) !== "mine") return false;
   await queueKeys.finish(ref, me);
   return true;

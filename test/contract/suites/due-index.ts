@@ -23,6 +23,7 @@ export function dueIndexSuite(make: Make<{ readonly parked: ParkedStore; readonl
   const jobOf = (id: string, due: number): NewParkedJob => ({
     partition,
     id,
+    enqueuedAt: 1_000,
     name: "send-invoice",
     queue: "mail",
     attempt: 1,
@@ -32,7 +33,7 @@ export function dueIndexSuite(make: Make<{ readonly parked: ParkedStore; readonl
     body: "{}",
   });
   const claim = (key: string, due: number) =>
-    queueKeys.claim({ partition, key }, { jobId: `of ${key}`, attempt: 1, outbox: jobOf(`of ${key}`, due), due, now: clock.now(), takeDone: false });
+    queueKeys.claim({ partition, key }, { outbox: jobOf(`of ${key}`, due), due, now: clock.now(), takeDone: false });
   const refOfKey = (key: string, at: number) => ({ kind: "queue_key", ref: { partition, hash: keyHash(key) }, at });
   const due = async (now: number, limit = 100) =>
     (await Promise.all(Array.from({ length: LIMITS.dueShards }, (_, i) => parked.due(i, now, limit)))).flat();
@@ -58,7 +59,7 @@ export function dueIndexSuite(make: Make<{ readonly parked: ParkedStore; readonl
     const KEY = "invoice:1";
     const REF = { partition, key: KEY };
     const first = () => refOfKey(KEY, clock.now() + 10_000);
-    const run = { job: `of ${KEY}`, run: "boot-1.1", task: "boot-1" };
+    const run = { job: `of ${KEY}`, enqueuedAt: 1_000, run: "boot-1.1", task: "boot-1" };
     beforeEach(async () => {
       expect(await claim(KEY, clock.now() + 10_000)).toEqual({ claimed: true });
     });
@@ -77,9 +78,9 @@ export function dueIndexSuite(make: Make<{ readonly parked: ParkedStore; readonl
     });
 
     it.each([
-      ["published", () => queueKeys.published(REF, run.job)],
+      ["published", () => queueKeys.published(REF, run)],
       ["running", () => queueKeys.begin(REF, run, 1, clock.now())],
-      ["released", () => queueKeys.release(REF, run.job, 99, clock.now() + 1_000)],
+      ["released", () => queueKeys.release(REF, run, 99, clock.now() + 1_000)],
     ])("and no longer once it is %s", async (_, act) => {
       await act();
       expect(await due(clock.now() + 99_000)).toEqual([]);

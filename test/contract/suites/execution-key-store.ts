@@ -1,14 +1,15 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { LIMITS } from "../../../core/contract/limits.ts";
 import { forEachWithin } from "../../../core/contract/window.ts";
-import type { ExecutionKeyRef, ExecutionKeyStore, Waiter } from "../../../core/keys/execution-key-store.ts";
+import type { JobLife } from "../../../core/job/life.ts";
+import type { ExecutionKeyRef, ExecutionKeyStore } from "../../../core/keys/execution-key-store.ts";
 import type { RunIdentity } from "../../../core/keys/runs.ts";
 import type { Make, TestClock } from "./world.ts";
 
 const REF: ExecutionKeyRef = { partition: "acme.corp-1", key: "customer:7 # é\u0000/" };
 const DAY_MS = 24 * 3600 * 1000;
 
-const run = (n: number, job = `job-${n}`): RunIdentity => ({ job, run: `boot-${n}.1`, task: `boot-${n}` });
+const run = (n: number, job = `job-${n}`): RunIdentity => ({ job, enqueuedAt: 1, run: `boot-${n}.1`, task: `boot-${n}` });
 const ME = run(1);
 const OTHER = run(2);
 
@@ -204,11 +205,11 @@ export function executionKeyStoreSuite(make: Make<ExecutionKeyStore>): void {
   });
 
   describe("waiters", () => {
-    const waiter = (n: number): Waiter => ({ job: `job-${String(n).padStart(4, "0")}`, enqueuedAt: clock.now() + n });
+    const waiter = (n: number): JobLife => ({ job: `job-${String(n).padStart(4, "0")}`, enqueuedAt: clock.now() + n });
 
     it("stand in line by the time of their enqueueing, then by job", async () => {
       const now = clock.now();
-      const line: Waiter[] = [
+      const line: JobLife[] = [
         { job: "z", enqueuedAt: 0 },
         { job: "y", enqueuedAt: 999 },
         { job: "x", enqueuedAt: now - 1 },

@@ -6,14 +6,14 @@ import { PARKED } from "./parked-protocols.ts";
 import { NOW, type Protocol } from "./protocols.ts";
 
 export const REF = { partition: "acme", key: "customer:7" };
-export const ME: RunIdentity = { job: "job-1", run: "boot-1.1", task: "boot-1" };
-export const OTHER: RunIdentity = { job: "job-2", run: "boot-2.1", task: "boot-2" };
+export const ME: RunIdentity = { job: "job-1", enqueuedAt: PARKED.enqueuedAt, run: "boot-1.1", task: "boot-1" };
+export const OTHER: RunIdentity = { job: "job-2", enqueuedAt: PARKED.enqueuedAt, run: "boot-2.1", task: "boot-2" };
 const LATER = NOW + 3_600_000;
 const NEXT = { job: "job-2", until: NOW + 30_000 };
 const WAITER = { job: "job-1", enqueuedAt: NOW };
 
 export const claimKey = ({ queueKeys }: Store, jobId = ME.job, takeDone = true) =>
-  queueKeys.claim(REF, { jobId, attempt: 1, outbox: { ...PARKED, id: jobId }, due: NOW, now: NOW, takeDone });
+  queueKeys.claim(REF, { outbox: { ...PARKED, id: jobId }, due: NOW, now: NOW, takeDone });
 export const heldKey = async (store: Store) => {
   await claimKey(store);
   await store.queueKeys.begin(REF, ME, 1, NOW);
@@ -78,7 +78,7 @@ export const KEY_PROTOCOLS: readonly Protocol[] = [
     name: "published",
     writes: 1,
     prepare: claimKey,
-    act: (store) => store.queueKeys.published(REF, "job-1"),
+    act: (store) => store.queueKeys.published(REF, ME),
     answer: true,
     see: key,
     seen: { state: "queued" },
@@ -88,7 +88,7 @@ export const KEY_PROTOCOLS: readonly Protocol[] = [
     writes: 1,
     unmarked: [0],
     prepare: heldKey,
-    act: (store) => store.queueKeys.published(REF, "job-1"),
+    act: (store) => store.queueKeys.published(REF, ME),
     answer: false,
     see: key,
     seen: { state: "running" },
@@ -154,7 +154,7 @@ export const KEY_PROTOCOLS: readonly Protocol[] = [
     name: "release of a queue key",
     writes: 1,
     prepare: claimKey,
-    act: (store) => store.queueKeys.release(REF, "job-1", 99, LATER),
+    act: (store) => store.queueKeys.release(REF, ME, 99, LATER),
     answer: true,
     see: key,
     seen: { state: "done", until: LATER },
@@ -164,7 +164,7 @@ export const KEY_PROTOCOLS: readonly Protocol[] = [
     writes: 1,
     unmarked: [0],
     prepare: heldKey,
-    act: (store) => store.queueKeys.release(REF, "job-1", 99, LATER),
+    act: (store) => store.queueKeys.release(REF, ME, 99, LATER),
     answer: false,
     see: key,
     seen: { state: "running" },
@@ -279,7 +279,7 @@ export const KEY_PROTOCOLS: readonly Protocol[] = [
     name: "hit",
     writes: 1,
     prepare: mark,
-    act: (store) => store.cancels.hit("acme", "job-1", "run-1"),
+    act: (store) => store.cancels.hit("acme", ME, "run-1"),
     answer: true,
     see: marker,
     seen: { at: NOW },
@@ -290,9 +290,9 @@ export const KEY_PROTOCOLS: readonly Protocol[] = [
     unmarked: [0],
     prepare: async (store) => {
       await mark(store);
-      await store.cancels.hit("acme", "job-1", "run-2");
+      await store.cancels.hit("acme", ME, "run-2");
     },
-    act: (store) => store.cancels.hit("acme", "job-1", "run-3"),
+    act: (store) => store.cancels.hit("acme", ME, "run-3"),
     answer: false,
     see: marker,
     seen: { at: NOW },

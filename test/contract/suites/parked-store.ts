@@ -10,6 +10,7 @@ const ID = "0192f3a4-1.2:x-9";
 const JOB: NewParkedJob = {
   partition: "acme.corp-1",
   id: ID,
+  enqueuedAt: NOW - 10_000,
   name: "send-invoice",
   queue: "mail",
   attempt: 2,
@@ -25,6 +26,8 @@ const LONG: NewParkedJob = { ...JOB, reason: "long", due: NOW + 60_000, run: "bo
 const RUN = "boot-1.7";
 /** Waits for its execution key. */
 const WAITING: NewParkedJob = { ...JOB, reason: "waiting", due: NOW + 60_000 };
+/** The job, where it has come to. */
+const at = (attempt: number) => ({ enqueuedAt: JOB.enqueuedAt, attempt });
 const shardOf = (id: string) => dueShard(JOB.partition, id);
 
 export function parkedStoreSuite(make: Make<ParkedStore>): void {
@@ -289,22 +292,22 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
     it("finds the item of this or a later attempt, and keeps a pump from removing it", async () => {
       await store.park(JOB);
       const claimed = await store.claim(REF, NOW, NOW + 30_000);
-      expect(await store.touch(REF, 1)).toMatchObject(REF);
-      expect(await store.touch(REF, 2)).toEqual(await store.get(REF));
+      expect(await store.touch(REF, at(1))).toMatchObject(REF);
+      expect(await store.touch(REF, at(2))).toEqual(await store.get(REF));
       expect(await store.remove(REF, claimed?.rev ?? "")).toBe(false);
       expect(await store.get(REF)).toMatchObject({ attempt: 2, due: NOW + 30_000, claimed: true });
     });
 
     it("finds none of an earlier attempt, nor one that is gone, and makes none", async () => {
       await store.park(JOB);
-      expect(await store.touch(REF, 3)).toBeUndefined();
-      expect(await store.touch({ ...REF, id: "gone" }, 1)).toBeUndefined();
+      expect(await store.touch(REF, at(3))).toBeUndefined();
+      expect(await store.touch({ ...REF, id: "gone" }, at(1))).toBeUndefined();
       expect(await store.get({ ...REF, id: "gone" })).toBeUndefined();
     });
 
     it("leaves a long one to its run", async () => {
       await store.park(LONG);
-      expect(await store.touch(REF, 2)).toMatchObject({ reason: "long", run: RUN });
+      expect(await store.touch(REF, at(2))).toMatchObject({ reason: "long", run: RUN });
       expect(await store.hold(REF, RUN, NOW + 80_000)).toBe(true);
     });
   });

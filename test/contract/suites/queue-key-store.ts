@@ -11,8 +11,10 @@ const KEY = "invoice:1 # é\u0000/";
 const REF: QueueKeyRef = { partition: "acme.corp-1", key: KEY };
 const HANDLE = { partition: REF.partition, hash: keyHash(KEY) };
 const JOB = "0192f3a4-1.2:x-9";
+const ENQUEUED = 1_800_000_000_000;
+const MINE = { jobId: JOB, enqueuedAt: ENQUEUED };
 
-const run = (n: number, job = JOB): RunIdentity => ({ job, run: `boot-${n}.1`, task: `boot-${n}` });
+const run = (n: number, job = JOB): RunIdentity => ({ job, enqueuedAt: ENQUEUED, run: `boot-${n}.1`, task: `boot-${n}` });
 const ME = run(1);
 const OTHER = run(2);
 
@@ -23,12 +25,13 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
     ({ store, clock } = await make());
   });
 
-  const outboxOf = (job: string): NewParkedJob => ({
+  const outboxOf = (job: string, attempt = 1): NewParkedJob => ({
     partition: REF.partition,
     id: job,
+    enqueuedAt: ENQUEUED,
     name: "send-invoice",
     queue: "mail",
-    attempt: 1,
+    attempt,
     reason: "delayed",
     due: clock.now() + 3_600_000,
     since: clock.now(),
@@ -36,18 +39,17 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
   });
   const claim = (job = JOB, change: { attempt?: number; takeDone?: boolean; ref?: QueueKeyRef } = {}) =>
     store.claim(change.ref ?? REF, {
-      jobId: job,
-      attempt: change.attempt ?? 1,
-      outbox: outboxOf(job),
+      outbox: outboxOf(job, change.attempt),
       due: clock.now() + 10_000,
       now: clock.now(),
       takeDone: change.takeDone ?? true,
     });
   const publishing = (job = JOB, attempt = 1): QueueKeyItem => ({
     jobId: job,
+    enqueuedAt: ENQUEUED,
     state: "publishing",
     attempt,
-    outbox: outboxOf(job),
+    outbox: outboxOf(job, attempt),
     due: clock.now() + 10_000,
   });
   const begin = (me = ME, attempt = 1, instead?: string) => store.begin(REF, me, attempt, clock.now(), instead);
@@ -55,7 +57,7 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
   /** The key of `ME`'s job, held by that run at `attempt`. */
   const held = async (attempt = 1) => {
     await claim();
-    await store.published(REF, JOB);
+    await store.published(REF, ME);
     expect(await begin(ME, attempt)).toEqual({ began: true });
   };
   const done = async () => {
@@ -87,31 +89,31 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
 
     it("holds the largest envelope", async () => {
       const outbox = { ...outboxOf(JOB), body: "x".repeat(LIMITS.envelopeBytes) };
-      await store.claim(REF, { jobId: JOB, attempt: 1, outbox, due: clock.now(), now: clock.now(), takeDone: false });
+      await store.claim(REF, { outbox, due: clock.now(), now: clock.now(), takeDone: false });
       expect((await store.claimOutbox(HANDLE, clock.now(), clock.now() + 1))?.outbox).toEqual(outbox);
     });
 
     it("is refused while the key is publishing, queued or running, and tells who holds it", async () => {
       await claim();
       expect(await claim("another")).toEqual({ claimed: false, holder: publishing() });
-      await store.published(REF, JOB);
-      expect(await claim("another")).toEqual({ claimed: false, holder: { jobId: JOB, state: "queued", attempt: 1 } });
+      await store.published(REF, ME);
+      expect(await claim("another")).toEqual({ claimed: false, holder: { ...MINE, state: "queued", attempt: 1 } });
       await begin();
-      const holder = { jobId: JOB, state: "running", attempt: 1, run: ME.run, task: ME.task };
+      const holder = { ...MINE, state: "running", attempt: 1, run: ME.run, task: ME.task };
       expect(await claim("another")).toEqual({ claimed: false, holder });
       expect(await store.get(REF)).toEqual(holder);
     });
 
     it("is refused to the job that holds it as to any other: two requests with one id are two", async () => {
       await claim();
-      expect(await claim()).toMatchObject({ claimed: false, holder: { jobId: JOB, state: "publishing" } });
-      await store.published(REF, JOB);
-      expect(await claim()).toMatchObject({ claimed: false, holder: { jobId: JOB, state: "queued" } });
+      expect(await claim()).toMatchObject({ claimed: false, holder: { ...MINE, state: "publishing" } });
+      await store.published(REF, ME);
+      expect(await claim()).toMatchObject({ claimed: false, holder: { ...MINE, state: "queued" } });
     });
 
     it("takes one that is done, if it may", async () => {
       await done();
-      const holder = { jobId: JOB, state: "done", attempt: 1, until: memory() };
+      const holder = { ...MINE, state: "done", attempt: 1, until: memory() };
       expect(await claim("another", { takeDone: false })).toEqual({ claimed: false, holder });
       expect(await store.get(REF)).toEqual(holder);
       expect(await claim("another", { takeDone: true })).toEqual({ claimed: true });
@@ -126,7 +128,7 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
 
     it("is refused to an id that was accepted before and is done: the same attempt is the same job once more", async () => {
       await done();
-      expect(await claim(JOB, { attempt: 1, takeDone: false })).toMatchObject({ claimed: false, holder: { jobId: JOB, state: "done" } });
+      expect(await claim(JOB, { attempt: 1, takeDone: false })).toMatchObject({ claimed: false, holder: { ...MINE, state: "done" } });
     });
 
     it("takes one whose memory has lapsed, to the millisecond", async () => {
@@ -162,28 +164,28 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
       ["handle", HANDLE],
     ])("drops the outbox, by %s, once", async (_, by) => {
       await claim();
-      expect(await store.published(by, JOB)).toBe(true);
-      expect(await store.get(REF)).toEqual({ jobId: JOB, state: "queued", attempt: 1 });
-      expect(await store.published(by, JOB)).toBe(false);
-      expect(await store.get(REF)).toEqual({ jobId: JOB, state: "queued", attempt: 1 });
+      expect(await store.published(by, ME)).toBe(true);
+      expect(await store.get(REF)).toEqual({ ...MINE, state: "queued", attempt: 1 });
+      expect(await store.published(by, ME)).toBe(false);
+      expect(await store.get(REF)).toEqual({ ...MINE, state: "queued", attempt: 1 });
     });
 
     it("is refused for another job, another state, or no key, and makes none", async () => {
-      expect(await store.published(REF, JOB)).toBe(false);
+      expect(await store.published(REF, ME)).toBe(false);
       expect(await store.get(REF)).toBeUndefined();
       await claim();
-      expect(await store.published(REF, "another")).toBe(false);
+      expect(await store.published(REF, run(1, "another"))).toBe(false);
       expect(await store.get(REF)).toEqual(publishing());
       await begin();
-      expect(await store.published(REF, JOB)).toBe(false);
+      expect(await store.published(REF, ME)).toBe(false);
       await store.finish(REF, ME.run, memory());
-      expect(await store.published(REF, JOB)).toBe(false);
+      expect(await store.published(REF, ME)).toBe(false);
       expect((await store.get(REF))?.state).toBe("done");
     });
   });
 
   describe("begin", () => {
-    const running = (me = ME, attempt = 1) => ({ jobId: me.job, state: "running", attempt, run: me.run, task: me.task });
+    const running = (me = ME, attempt = 1) => ({ ...MINE, jobId: me.job, state: "running", attempt, run: me.run, task: me.task });
 
     it("takes a key that is not there", async () => {
       expect(await begin(ME, 3)).toEqual({ began: true });
@@ -212,7 +214,7 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
     it("takes the key along to a later attempt, never to an earlier one", async () => {
       await held(2);
       await store.giveBack(REF, ME.run, 3);
-      expect(await begin(OTHER, 2)).toEqual({ began: false, found: { jobId: JOB, state: "queued", attempt: 3 } });
+      expect(await begin(OTHER, 2)).toEqual({ began: false, found: { ...MINE, state: "queued", attempt: 3 } });
       expect(await begin(OTHER, 4)).toEqual({ began: true });
       expect(await store.get(REF)).toEqual(running(OTHER, 4));
     });
@@ -225,12 +227,12 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
       expect(await begin(stranger, 9)).toEqual({ began: false, found: running() });
       expect(await begin(stranger, 9, ME.run)).toEqual({ began: false, found: running() });
       await store.finish(REF, ME.run, memory());
-      expect(await begin(stranger, 9)).toMatchObject({ began: false, found: { jobId: JOB, state: "done" } });
+      expect(await begin(stranger, 9)).toMatchObject({ began: false, found: { ...MINE, state: "done" } });
     });
 
     it("is refused when its own job is done", async () => {
       await done();
-      expect(await begin(OTHER, 2)).toEqual({ began: false, found: { jobId: JOB, state: "done", attempt: 1, until: memory() } });
+      expect(await begin(OTHER, 2)).toEqual({ began: false, found: { ...MINE, state: "done", attempt: 1, until: memory() } });
     });
 
     it("takes it from another run only instead of that very one", async () => {
@@ -276,7 +278,7 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
     it("leaves the key queued at the attempt that comes next", async () => {
       await held();
       expect(await store.giveBack(REF, ME.run, 2)).toBe(true);
-      expect(await store.get(REF)).toEqual({ jobId: JOB, state: "queued", attempt: 2 });
+      expect(await store.get(REF)).toEqual({ ...MINE, state: "queued", attempt: 2 });
     });
 
     it("is refused to whoever does not hold it, and makes no key", async () => {
@@ -296,7 +298,7 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
     it("leaves the key done, remembered until then", async () => {
       await held();
       expect(await store.finish(REF, ME.run, memory())).toBe(true);
-      expect(await store.get(REF)).toEqual({ jobId: JOB, state: "done", attempt: 1, until: memory() });
+      expect(await store.get(REF)).toEqual({ ...MINE, state: "done", attempt: 1, until: memory() });
       clock.advance(LIMITS.doneKeyMs - 1);
       expect((await store.get(REF))?.state).toBe("done");
       clock.advance(1);
@@ -329,35 +331,35 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
   describe("release", () => {
     it.each(["publishing", "queued"])("leaves a %s key done, its outbox dropped, once", async (state) => {
       await claim();
-      if (state === "queued") await store.published(REF, JOB);
-      expect(await store.release(REF, JOB, 99, memory())).toBe(true);
-      expect(await store.get(REF)).toEqual({ jobId: JOB, state: "done", attempt: 1, until: memory() });
+      if (state === "queued") await store.published(REF, ME);
+      expect(await store.release(REF, ME, 99, memory())).toBe(true);
+      expect(await store.get(REF)).toEqual({ ...MINE, state: "done", attempt: 1, until: memory() });
       expect(await store.claimOutbox(HANDLE, clock.now() + 99_000, clock.now() + 100_000)).toBeUndefined();
-      expect(await store.release(REF, JOB, 99, memory() + 1)).toBe(false);
+      expect(await store.release(REF, ME, 99, memory() + 1)).toBe(false);
       expect((await store.get(REF))?.until).toBe(memory());
     });
 
     it("leaves alone what a run holds, but for the run that is named", async () => {
       await held();
-      expect(await store.release(REF, JOB, 99, memory())).toBe(false);
-      expect(await store.release(REF, JOB, 99, memory(), OTHER.run)).toBe(false);
+      expect(await store.release(REF, ME, 99, memory())).toBe(false);
+      expect(await store.release(REF, ME, 99, memory(), OTHER.run)).toBe(false);
       expect((await store.get(REF))?.run).toBe(ME.run);
-      expect(await store.release(REF, JOB, 99, memory(), ME.run)).toBe(true);
-      expect(await store.get(REF)).toEqual({ jobId: JOB, state: "done", attempt: 1, until: memory() });
+      expect(await store.release(REF, ME, 99, memory(), ME.run)).toBe(true);
+      expect(await store.get(REF)).toEqual({ ...MINE, state: "done", attempt: 1, until: memory() });
       expect(await store.finish(REF, ME.run, memory())).toBe(false);
     });
 
     it("is refused for another job's key, or none, and makes none", async () => {
-      expect(await store.release(REF, JOB, 99, memory())).toBe(false);
+      expect(await store.release(REF, ME, 99, memory())).toBe(false);
       expect(await store.get(REF)).toBeUndefined();
       await claim();
-      expect(await store.release(REF, "another", 99, memory())).toBe(false);
+      expect(await store.release(REF, run(1, "another"), 99, memory())).toBe(false);
       expect(await store.get(REF)).toEqual(publishing());
     });
 
     it("is had by one of many", async () => {
       await claim();
-      const answers = await Promise.all(Array.from({ length: 32 }, () => store.release(REF, JOB, 99, memory())));
+      const answers = await Promise.all(Array.from({ length: 32 }, () => store.release(REF, ME, 99, memory())));
       expect(answers.filter((answer) => answer)).toHaveLength(1);
     });
   });
@@ -371,7 +373,7 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
       expect(await store.get(REF)).toEqual({ ...publishing(), due: due + 30_000 });
       expect(await store.claimOutbox(HANDLE, due + 29_999, due + 60_000)).toBeUndefined();
       expect(await store.claimOutbox(HANDLE, due + 30_000, due + 60_000)).toBeDefined();
-      expect(await store.published(HANDLE, JOB)).toBe(true);
+      expect(await store.published(HANDLE, ME)).toBe(true);
     });
 
     it("finds nothing once the job is published, runs, or is done, nor without a key, and makes none", async () => {
@@ -379,7 +381,7 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
       expect(await ask()).toBeUndefined();
       expect(await store.get(REF)).toBeUndefined();
       await claim();
-      await store.published(REF, JOB);
+      await store.published(REF, ME);
       expect(await ask()).toBeUndefined();
       await begin();
       expect(await ask()).toBeUndefined();
