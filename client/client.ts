@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Clock } from "../core/contract/clock.ts";
 import { InvalidInput, RogerError } from "../core/contract/errors.ts";
-import { checkPartition, JOB_ID_PATTERN } from "../core/contract/names.ts";
+import { checkJobId, checkPartition } from "../core/contract/names.ts";
 import type { BuriedStore } from "../core/job/buried.ts";
 import { type CancelAnswer, cancelJob } from "../core/job/cancel.ts";
 import type { CancelStore } from "../core/job/cancels.ts";
@@ -208,7 +208,7 @@ export class Client {
 
 function checkJob(partition: string, jobId: string): void {
   checkPartition(partition);
-  if (!JOB_ID_PATTERN.test(jobId)) throw new InvalidInput("jobId", `"${jobId.slice(0, 80)}" does not match ${JOB_ID_PATTERN.source}`);
+  checkJobId(jobId, "jobId");
 }
 
 /** What comes of `enqueued` after an abort is nobody's any more. */

@@ -14,19 +14,31 @@ export const DEFAULT_QUEUE = "default";
 /** Dead letters of every tenant's queue end here; a worker turns them into buried jobs. */
 export const DEAD_QUEUE = "roger.dead";
 
-function check(pattern: RegExp, field: string, value: string): string {
+/** What the patterns want, in words. */
+export const NAMING = {
+  partition: "letters, digits, _ . and -, the first a letter or a digit; at most 64",
+  queue: "lower-case letters, digits and _, the first a letter; at most 32",
+  jobName: "letters, digits, _ . : and -, the first a letter; at most 100",
+  jobId: "letters, digits, _ . : and -, the first a letter or a digit; at most 128",
+} as const;
+
+/** n.b. callers of these need not have been compiled: `pattern.test(undefined)` looks at the word "undefined". */
+function check(pattern: RegExp, words: string, field: string, value: string): string {
+  if (typeof value !== "string") throw new InvalidInput(field, value === undefined ? "is missing" : "must be a text");
   if (pattern.test(value)) return value;
-  throw new InvalidInput(field, `"${value.slice(0, 80)}" does not match ${pattern.source}`);
+  throw new InvalidInput(field, `"${value.slice(0, 80)}" does not fit: ${words}`);
 }
 
 /** @throws InvalidInput naming `field` */
-export const checkPartition = (value: string, field = "partition"): string => check(PARTITION_PATTERN, field, value);
+export const checkPartition = (value: string, field = "partition"): string => check(PARTITION_PATTERN, NAMING.partition, field, value);
 /** @throws InvalidInput naming `field` */
-export const checkQueue = (value: string, field = "queue"): string => check(QUEUE_PATTERN, field, value);
+export const checkQueue = (value: string, field = "queue"): string => check(QUEUE_PATTERN, NAMING.queue, field, value);
 /** @throws InvalidInput naming `field` */
-export const checkPool = (value: string, field = "pool"): string => check(POOL_PATTERN, field, value);
+export const checkPool = (value: string, field = "pool"): string => check(POOL_PATTERN, NAMING.queue, field, value);
 /** @throws InvalidInput naming `field` */
-export const checkJobName = (value: string, field = "name"): string => check(JOB_NAME_PATTERN, field, value);
+export const checkJobName = (value: string, field = "name"): string => check(JOB_NAME_PATTERN, NAMING.jobName, field, value);
+/** @throws InvalidInput naming `field` */
+export const checkJobId = (value: string, field: string): string => check(JOB_ID_PATTERN, NAMING.jobId, field, value);
 
 /** The RabbitMQ queue of a partition's queue. */
 export function brokerQueue(partition: string, queue: string): string {

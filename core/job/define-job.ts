@@ -91,32 +91,48 @@ export function defineJob<Schema extends StandardSchemaV1>(options: JobOptions<S
   const { perform, isolation = "inline", maxExecutionTime } = options;
   if (typeof perform !== "function") throw new TypeError(`job ${spec.name}: perform must be a function`);
   if (isolation !== "inline" && isolation !== "thread") throw new TypeError(`job ${spec.name}: isolation is "inline" or "thread"`);
-  if (maxExecutionTime !== undefined && !(maxExecutionTime > 0 && maxExecutionTime * 1000 <= LIMITS.maxExecutionMs)) {
+  if (maxExecutionTime !== undefined && !isExecutionTime(maxExecutionTime)) {
     throw new TypeError(`job ${spec.name}: maxExecutionTime is a number of seconds, above 0 and at most ${LIMITS.maxExecutionMs / 1000}`);
   }
   return {
     ...spec,
-    retry: retryPolicy(options.retry ?? false),
+    retry: retryOf(spec.name, options.retry ?? false),
     maxExecutionMs: maxExecutionTime === undefined ? undefined : maxExecutionTime * 1000,
     isolation,
     perform: (args, ctx) => perform.call(options, args, ctx),
   };
 }
 
+function isExecutionTime(seconds: unknown): boolean {
+  return typeof seconds === "number" && seconds > 0 && seconds * 1000 <= LIMITS.maxExecutionMs;
+}
+
+function retryOf(name: string, option: RetryOption): RetryPolicy {
+  try {
+    return retryPolicy(option);
+  } catch (cause) {
+    throw new TypeError(`job ${name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
 function checkOptions(caller: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null) throw new TypeError(`${caller}: give it an object of options`);
   for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw new TypeError(`${caller}: unknown option "${key}"`);
+    if (!known.includes(key)) throw new TypeError(`${caller}: unknown option "${key}"; there are ${known.join(", ")}`);
   }
 }
 
 function specOf<Schema extends StandardSchemaV1>(options: JobSpecOptions<Schema>): JobSpec<Schema> {
-  const name = checkJobName(options.name, "defineJob: name");
-  if (typeof options.args?.["~standard"]?.validate !== "function") throw new TypeError(`job ${name}: args must be a Standard Schema`);
+  const name = checkJobName(options.name, "a job's name");
+  if (typeof options.args?.["~standard"]?.validate !== "function")
+    throw new TypeError(`job ${name}: args must be a Standard Schema, such as z.object({ … })`);
   const { queue = DEFAULT_QUEUE, queueKey, executionKey, redact = false } = options;
-  if (typeof queue === "string") checkQueue(queue, `job ${name}: queue`);
+  if (typeof queue !== "function") checkQueue(queue, `job ${name}: queue`);
   if (queueKey !== undefined && typeof queueKey !== "function") throw new TypeError(`job ${name}: queueKey must be a function of the args`);
   if (executionKey !== undefined && typeof executionKey !== "function")
     throw new TypeError(`job ${name}: executionKey must be a function of the args`);
+  if (typeof redact !== "boolean" && typeof redact !== "function")
+    throw new TypeError(`job ${name}: redact must be true, false or a function of the args`);
   return {
     name,
     args: options.args,

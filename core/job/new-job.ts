@@ -1,6 +1,6 @@
 import { describeError, InvalidInput } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
-import { checkPartition, JOB_ID_PATTERN } from "../contract/names.ts";
+import { checkJobId, checkPartition } from "../contract/names.ts";
 import { type Checked, checkArgs, type JobSpec } from "./define-job.ts";
 import type { NewJobKey } from "./enqueue.ts";
 import type { Envelope, Json } from "./envelope.ts";
@@ -39,8 +39,8 @@ const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
  * @throws InvalidInput naming `partition`, `id`, `delay`, `runAt`, `args` or `args.<path>`
  */
 export function newJob(spec: JobSpec, args: Json, options: NewJobOptions, now: number): NewJob | Promise<NewJob> {
-  checkPartition(asText(options.partition, "partition"));
-  checkId(options.id);
+  checkPartition(options.partition);
+  if (options.id !== undefined) checkJobId(options.id, "id");
   const due = dueOf(options, now);
   const checked = checkArgs(spec, args);
   const make = (answer: Checked<unknown>): NewJob => makeJob(spec, args, parsedArgs(answer), { ...options, due, now });
@@ -103,17 +103,6 @@ function parsedArgs(checked: Checked<unknown>): unknown {
   if (checked.ok) return checked.value;
   const seam = checked.problem.indexOf(": ");
   throw new InvalidInput(checked.problem.slice(0, seam), checked.problem.slice(seam + 2));
-}
-
-function checkId(id: string | undefined): void {
-  if (id === undefined || JOB_ID_PATTERN.test(asText(id, "id"))) return;
-  throw new InvalidInput("id", `"${id.slice(0, 80)}" does not match ${JOB_ID_PATTERN.source}`);
-}
-
-/** n.b. callers need not be TypeScript, and a pattern takes `undefined` for a name like any other. */
-function asText(value: string, field: string): string {
-  if (typeof value !== "string") throw new InvalidInput(field, "must be a text");
-  return value;
 }
 
 /** Epoch ms. */

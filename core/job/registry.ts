@@ -6,17 +6,27 @@ export type Registry = ReadonlyMap<string, JobDefinition>;
 
 /**
  * Collects the definitions that a module exports; other exports are left alone.
- * @throws InvalidInput when two definitions have one name
+ * @throws InvalidInput naming the export: two definitions have one name, or it is a job that was not made with `defineJob`
  */
 export function registryOf(module: Record<string, unknown>): Registry {
   const registry = new Map<string, JobDefinition>();
-  for (const exported of Object.values(module)) {
+  const exportedAs = new Map<string, string>();
+  for (const [as, exported] of Object.entries(module)) {
+    if (isBareJob(exported)) throw new InvalidInput(`export ${as}`, "looks like a job, but was not made with defineJob");
     if (!isDefinition(exported)) continue;
-    const known = registry.get(exported.name);
-    if (known !== undefined && known !== exported) throw new InvalidInput("name", `two jobs are called "${exported.name}"`);
-    registry.set(exported.name, exported);
+    const { name } = exported;
+    const known = registry.get(name);
+    if (known !== undefined && known !== exported)
+      throw new InvalidInput(`export ${as}`, `two jobs are called "${name}"; the other one is ${exportedAs.get(name)}`);
+    registry.set(name, exported);
+    exportedAs.set(name, as);
   }
   return registry;
+}
+
+/** Left alone, it would be missed only when a worker does not know its name. */
+function isBareJob(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "perform" in value && "args" in value && "name" in value && !("queueOf" in value);
 }
 
 function isDefinition(value: unknown): value is JobDefinition {

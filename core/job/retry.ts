@@ -25,16 +25,26 @@ export type RetryPolicy = (attempt: number, error: unknown, random: () => number
 export function retryPolicy(option: RetryOption): RetryPolicy {
   if (option === false) return () => undefined;
   if (option === true) return levelsPolicy(ROGER_LEVELS, 0);
+  if (typeof option !== "object" || option === null || !("levels" in option || "max" in option))
+    throw new TypeError("retry: true, false, { levels, jitter? } or { max, delay }");
   if ("levels" in option) {
-    const { levels, jitter = 0 } = option;
-    if (!Array.isArray(levels) || !levels.every((s) => Number.isFinite(s) && s >= 0)) throw new TypeError("retry.levels: a list of seconds from 0");
-    if (!(jitter >= 0 && jitter <= 1)) throw new TypeError("retry.jitter: a number from 0 to 1");
+    const { levels, jitter = 0, ...others } = option;
+    refuseOthers(others);
+    if (!Array.isArray(levels) || !levels.every((s) => Number.isFinite(s) && s >= 0))
+      throw new TypeError(`retry.levels: a list of seconds from 0, such as [1, 5, 30], not ${JSON.stringify(levels)}`);
+    if (!(typeof jitter === "number" && jitter >= 0 && jitter <= 1)) throw new TypeError("retry.jitter: a number from 0 to 1");
     return levelsPolicy(levels, jitter);
   }
-  const { max, delay } = option;
+  const { max, delay, ...others } = option;
+  refuseOthers(others);
   if (!Number.isSafeInteger(max) || max < 0) throw new TypeError("retry.max: a whole number from 0");
   if (typeof delay !== "function") throw new TypeError("retry.delay: a function of the attempt and the error");
   return (attempt, error) => (attempt > max ? undefined : (asked(error) ?? seconds(delay(attempt, error))));
+}
+
+function refuseOthers(others: object): void {
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new TypeError(`retry.${unknown}: there is no such option here`);
 }
 
 function levelsPolicy(levels: readonly number[], jitter: number): RetryPolicy {

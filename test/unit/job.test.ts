@@ -66,26 +66,56 @@ describe("envelope", () => {
 describe("defineJob", () => {
   const args = z.object({ to: z.string() });
 
-  it("refuses unknown options and broken ones when the module is loaded", () => {
-    const perform = () => undefined;
-    // @ts-expect-error an unknown option is a type error, too
-    expect(() => defineJob({ name: "a", args, perform, retries: 3 })).toThrow(/unknown option "retries"/);
-    expect(() => defineJob({ name: "a b", args, perform })).toThrow(/name/);
-    expect(() => defineJob({ name: "a", args, perform, queue: "A" })).toThrow(/queue/);
-    expect(() => defineJob({ name: "a", args, perform, retry: { levels: [-1] } })).toThrow(/levels/);
+  const perform = () => undefined;
+
+  it("refuses unknown options as a type error, too", () => {
+    // @ts-expect-error there is no such option
+    expect(() => defineJob({ name: "a", args, perform, retries: 3 })).toThrow(/unknown option "retries"; there are name, args,/);
+  });
+
+  // What plain JavaScript can write, or a cast.
+  it.each([
+    [{ name: undefined }, "a job's name: is missing"],
+    [{ name: "a b" }, `a job's name: "a b" does not fit: letters,`],
+    [{ args: undefined }, "job a: args must be a Standard Schema"],
+    [{ perform: undefined }, "job a: perform must be a function"],
+    [{ queue: "A-b" }, 'job a: queue: "A-b" does not fit: lower-case letters'],
+    [{ queue: 5 }, "job a: queue: must be a text"],
+    [{ queueKey: "k" }, "job a: queueKey must be a function"],
+    [{ executionKey: "k" }, "job a: executionKey must be a function"],
+    [{ redact: "all" }, "job a: redact must be true, false or a function"],
+    [{ maxExecutionTime: "30" }, "job a: maxExecutionTime is a number of seconds"],
+    [{ isolation: "process" }, 'job a: isolation is "inline" or "thread"'],
+    [{ retry: "yes" }, "job a: retry: true, false, { levels, jitter? } or { max, delay }"],
+    [{ retry: {} }, "job a: retry: true, false, { levels"],
+    [{ retry: { levels: [-1] } }, "job a: retry.levels: a list of seconds from 0"],
+    [{ retry: { levels: ["1"] } }, 'job a: retry.levels: a list of seconds from 0, such as [1, 5, 30], not ["1"]'],
+    [{ retry: { levels: [1], jitter: "0.1" } }, "job a: retry.jitter: a number from 0 to 1"],
+    [{ retry: { levels: [1], max: 3 } }, "job a: retry.max: there is no such option here"],
+    [{ retry: { max: 3 } }, "job a: retry.delay: a function"],
+  ])("refuses %j when the module is loaded, naming job and option", (wrong, message) => {
+    expect(() => defineJob({ name: "a", args, perform, ...wrong } as never)).toThrow(message);
+  });
+
+  it("refuses no options at all", () => {
+    expect(() => defineJob(undefined as never)).toThrow("defineJob: give it an object of options");
   });
 
   it("names what is wrong with args", async () => {
-    const definition = defineJob({ name: "a", args, perform: () => undefined });
+    const definition = defineJob({ name: "a", args, perform });
     expect(await checkArgs(definition, { to: 3 })).toMatchObject({ ok: false, problem: expect.stringMatching(/^args\.to: /) });
     expect(await checkArgs(definition, { to: "x" })).toEqual({ ok: true, value: { to: "x" } });
   });
 
   it("is found by a registry, once", () => {
-    const one = defineJob({ name: "a", args, perform: () => undefined });
-    const other = defineJob({ name: "a", args, perform: () => undefined });
+    const one = defineJob({ name: "a", args, perform });
+    const other = defineJob({ name: "a", args, perform });
     expect([...registryOf({ one, again: one, version: "1" }).keys()]).toEqual(["a"]);
-    expect(() => registryOf({ one, other })).toThrow(/two jobs are called "a"/);
+    expect(() => registryOf({ one, other })).toThrow('export other: two jobs are called "a"; the other one is one');
+  });
+
+  it("is not taken for one when it was not made by defineJob", () => {
+    expect(() => registryOf({ mail: { name: "mail", args, perform } })).toThrow("export mail: looks like a job, but was not made with defineJob");
   });
 });
 
