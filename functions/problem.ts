@@ -45,6 +45,9 @@ const STATUS_OF: ReadonlyMap<string, ProblemStatus> = new Map([
   ["store_unavailable", 503],
 ]);
 
+/** What `code` may be. */
+export const PROBLEM_CODES: readonly [string, ...string[]] = ["internal", ...STATUS_OF.keys()];
+
 /** The longest field path and detail that an answer repeats of a request. */
 const FIELD_CHARS = 200;
 const DETAIL_CHARS = 1_000;
@@ -76,7 +79,39 @@ export function refusalOf(issues: readonly z.core.$ZodIssue[], prefix: readonly 
 function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") return "unknown field";
   if (issue.code === "invalid_key") return issue.issues[0]?.message ?? issue.message;
-  return issue.message;
+  // n.b. a schema that has words of its own has the better ones.
+  return /^(Invalid|Too) /.test(issue.message) ? (plainWords(issue) ?? issue.message) : issue.message;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+  record: "an object",
+};
+
+/** What zod says in its own words, as people would. */
+function plainWords(issue: z.core.$ZodIssue): string | undefined {
+  switch (issue.code) {
+    case "invalid_type":
+      return issue.message.endsWith("received undefined") ? "is missing" : `must be ${KINDS[issue.expected] ?? issue.expected}`;
+    case "too_small":
+      return `must ${bound(issue.origin, "at least", issue.minimum)}`;
+    case "too_big":
+      return `must ${bound(issue.origin, "at most", issue.maximum)}`;
+    case "invalid_value":
+      return `must be ${issue.values.map(String).join(" or ")}`;
+    default:
+      return undefined;
+  }
+}
+
+function bound(origin: string, which: string, limit: number | bigint): string {
+  if (origin === "array") return `have ${which} ${limit} ${limit === 1 ? "item" : "items"}`;
+  return origin === "string" ? `have ${which} ${limit} ${limit === 1 ? "character" : "characters"}` : `be ${which} ${limit}`;
 }
 
 /** What a thrown value is to the caller. The cause of an `internal` one stays with us. */

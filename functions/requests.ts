@@ -1,17 +1,20 @@
 import { z } from "@hono/zod-openapi";
 import { LIMITS } from "../core/contract/limits.ts";
-import { DEFAULT_POOL, JOB_ID_PATTERN, JOB_NAME_PATTERN, PARTITION_PATTERN, QUEUE_PATTERN } from "../core/contract/names.ts";
+import { DEFAULT_POOL, JOB_ID_PATTERN, JOB_NAME_PATTERN, NAMING, PARTITION_PATTERN, QUEUE_PATTERN } from "../core/contract/names.ts";
 import type { Json } from "../core/job/envelope.ts";
 import type { Pools } from "../core/partition/partition.ts";
 
 /** What the API takes: path, query and body of each request. Objects are strict, so a misspelt field is told, not ignored. */
 
-const partition = z.string().regex(PARTITION_PATTERN);
-const queue = z.string().regex(QUEUE_PATTERN);
+const named = (pattern: RegExp, words: string) => z.string().regex(pattern, `does not fit: ${words}`);
+const partition = named(PARTITION_PATTERN, NAMING.partition);
+const queue = named(QUEUE_PATTERN, NAMING.queue);
+const jobName = named(JOB_NAME_PATTERN, NAMING.jobName);
+const jobId = named(JOB_ID_PATTERN, NAMING.jobId);
 
 export const PartitionPath = z.strictObject({ partition });
 export const QueuePath = z.strictObject({ partition, queue });
-export const JobPath = z.strictObject({ partition, job: z.string().regex(JOB_ID_PATTERN) });
+export const JobPath = z.strictObject({ partition, job: jobId });
 
 /** The longest `?wait`: API Gateway gives up on a request after 30 s. */
 const MAX_WAIT_SECONDS = 25;
@@ -57,11 +60,11 @@ export const NoBody = z.strictObject({});
 
 /** Which buried jobs to retry; from where the last answer ended. */
 export const RetryBuriedBody = z.strictObject({
-  name: z.string().regex(JOB_NAME_PATTERN).exactOptional(),
+  name: jobName.exactOptional(),
   cursor: z.string().min(1).max(2_000).exactOptional(),
 });
 
-const maxWorkers = z.int("must be a whole number").min(0).max(LIMITS.maxWorkers);
+const maxWorkers = z.int().min(0).max(LIMITS.maxWorkers);
 const queues = z.record(queue, maxWorkers);
 const pools = z.record(queue, queues);
 
@@ -84,16 +87,16 @@ export function poolsOf(body: { readonly queues?: Pools[string]; readonly pools?
 
 export const JobBody = z
   .strictObject({
-    name: z.string().regex(JOB_NAME_PATTERN),
+    name: jobName,
     // Any JSON: the body was parsed from it, and the job's own schema has the say.
     args: z.custom<Json>().default({}),
-    id: z.string().regex(JOB_ID_PATTERN).exactOptional().openapi({ description: "an id of the caller's: an idempotency key" }),
+    id: jobId.exactOptional().openapi({ description: "an id of the caller's: an idempotency key" }),
     delay: z
       .number()
       .min(0)
       .max(LIMITS.delayMs / 1000)
       .exactOptional(),
-    run_at: z.iso.datetime({ offset: true }).exactOptional(),
+    run_at: z.iso.datetime({ offset: true, error: "must be a time with its offset, such as 2030-01-31T09:00:00Z" }).exactOptional(),
   })
   .superRefine((body, check) => {
     if (body.delay !== undefined && body.run_at !== undefined) {

@@ -40,9 +40,13 @@ import {
  * A body for the document only. Given as a schema, zod-openapi would insist on a JSON content type, which `curl -d`
  * doesn't send: handlers parse bodies with `readBody`, by the same schemas.
  */
-function documented(schema: z.ZodType, required = true) {
+function documented<S extends z.ZodType>(
+  schema: S,
+  { required = true, example }: { readonly required?: boolean; readonly example?: z.input<S> } = {},
+) {
   const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
-  return { required, content: { "application/json": { schema: jsonSchema as Record<string, unknown> } } };
+  const shown = example === undefined ? {} : { example };
+  return { required, content: { "application/json": { schema: jsonSchema as Record<string, unknown>, ...shown } } };
 }
 
 function json<S extends z.ZodType>(schema: S, description: string) {
@@ -52,7 +56,8 @@ function json<S extends z.ZodType>(schema: S, description: string) {
 const problem = { description: "A problem", content: { "application/problem+json": { schema: ProblemSchema } } };
 
 const partitionAnswers = { 200: json(PartitionSchema, "The partition as it is now"), default: problem };
-const noBody = documented(NoBody, false);
+const queueLists = documented(QueueListsBody, { example: { queues: { default: 10, other: 2 } } });
+const noBody = documented(NoBody, { required: false });
 
 const lifecycle = { tags: ["Partitions"], responses: partitionAnswers };
 
@@ -61,7 +66,7 @@ export const start = createRoute({
   method: "post",
   path: "/partitions/{partition}/start",
   summary: "Start a partition with these queues, or replace its queues if it runs",
-  request: { params: PartitionPath, query: WaitQuery, body: documented(QueueListsBody) },
+  request: { params: PartitionPath, query: WaitQuery, body: queueLists },
 });
 
 export const reconfigure = createRoute({
@@ -69,7 +74,7 @@ export const reconfigure = createRoute({
   method: "post",
   path: "/partitions/{partition}/reconfigure",
   summary: "Replace the queues of a running partition; the list is complete",
-  request: { params: PartitionPath, query: WaitQuery, body: documented(QueueListsBody) },
+  request: { params: PartitionPath, query: WaitQuery, body: queueLists },
 });
 
 export const safeStop = createRoute({
@@ -155,7 +160,10 @@ export const enqueue = createRoute({
   path: "/partitions/{partition}/jobs",
   tags: ["Jobs"],
   summary: "Enqueue one job, or up to 100 as `jobs`; accepted means durable, and an `id` is accepted once",
-  request: { params: PartitionPath, body: documented(z.union([JobBody, BulkBodyInFull])) },
+  request: {
+    params: PartitionPath,
+    body: documented(z.union([JobBody, BulkBodyInFull]), { example: { name: "hash-file", args: { path: "package.json" }, delay: 60 } }),
+  },
   responses: { 202: json(AcceptedSchema, "Accepted; a list answers item by item"), default: problem },
 });
 
@@ -218,7 +226,7 @@ export const retryAllBuried = createRoute({
   path: "/partitions/{partition}/buried/retry",
   tags: ["Buried jobs"],
   summary: "Run buried jobs again, those of one name or all, a part at a time; while there is a cursor, ask again with it",
-  request: { params: PartitionPath, body: documented(RetryBuriedBody, false) },
+  request: { params: PartitionPath, body: documented(RetryBuriedBody, { required: false, example: { name: "hash-file" } }) },
   responses: { 202: json(RetriedBuriedSchema, "How many are on their way, and which stay"), default: problem },
 });
 

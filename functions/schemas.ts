@@ -20,6 +20,7 @@ import type {
   RetriedBuried,
   TasksView,
 } from "../client/views.ts";
+import { PROBLEM_CODES } from "./problem.ts";
 
 /**
  * The views of client/views.ts as schemas: the compiler holds both to each other, and the OpenAPI document
@@ -178,7 +179,7 @@ export const ProblemSchema: z.ZodType<Problem> = z
   .object({
     title: z.string(),
     status: z.int(),
-    code: z.string().describe("stable: what programs look at"),
+    code: z.enum(PROBLEM_CODES).describe("stable: what programs look at"),
     detail: z.string().describe("for people, may change"),
     field: z.string().optional().describe("the path of the value at fault, as the caller wrote it"),
     existing_job_id: z.string().optional().describe("of duplicate_job: who has the key"),

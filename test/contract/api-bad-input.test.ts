@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { LIMITS } from "../../core/contract/limits.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
 import { apiWorld, freshPartition } from "../api-world.ts";
 
@@ -198,4 +199,22 @@ describe("failures of ours", () => {
     const line = world.log.lines.find(({ fields }) => fields.request_id === answer.body.request_id);
     expect(line?.fields.error).toMatchObject({ message: "secret of the house", stack: expect.any(String) });
   });
+});
+
+it.each([
+  [start, { queues: { "a-b": 1 } }, "queues.a-b: does not fit: lower-case letters, digits and _, the first a letter; at most 32"],
+  [start, { queues: { default: 1.5 } }, "queues.default: must be a whole number"],
+  [start, { queues: { default: 99_999_999 } }, `queues.default: must be at most ${LIMITS.maxWorkers}`],
+  [start, { queues: { default: -1 } }, "queues.default: must be at least 0"],
+  [start, { queues: [] }, "queues: must be an object"],
+  [start, "null", "body: must be an object"],
+  [`/partitions/${p}/stop?wait=60`, undefined, "wait: must be at most 25"],
+  [jobs, {}, "name: is missing"],
+  [jobs, job({ id: 5 }), "id: must be a text"],
+  [jobs, job({ run_at: "tomorrow" }), "run_at: must be a time with its offset, such as 2030-01-31T09:00:00Z"],
+  [jobs, { jobs: [] }, "jobs: must have at least 1 item"],
+  [jobs, { jobs: "x" }, "jobs: must be a list"],
+  [jobs, job({ args: { who: 1 } }), "args.who: Invalid input: expected string, received number"],
+])("POST %s with %j is refused in plain words", async (path, body, detail) => {
+  expect((await world.call("POST", path, body)).body).toMatchObject({ detail });
 });

@@ -3,6 +3,7 @@ import { systemClock } from "../../core/contract/clock.ts";
 import { composeApp } from "../../functions/app.ts";
 import type { AllDeps } from "../../functions/deps.ts";
 import { openapiDocument } from "../../functions/openapi.ts";
+import { JobBody, QueueListsBody, RetryBuriedBody } from "../../functions/requests.ts";
 
 type Node = { readonly [key: string]: unknown };
 interface Operation extends Node {
@@ -65,6 +66,23 @@ describe("the OpenAPI document", () => {
     const wanted = [...references(document)];
     expect(wanted.length).toBeGreaterThan(10);
     expect(wanted.filter((reference) => !names.has(reference))).toEqual([]);
+  });
+
+  it("names every operation, every problem's code, and how calls are signed", () => {
+    const ids = operations.map(({ operation }) => operation.operationId);
+    expect(ids).toEqual(expect.arrayContaining(["start", "enqueue", "retryAllBuried"]));
+    expect(new Set(ids).size).toBe(operations.length);
+    const { properties } = document.components.schemas.Problem as { properties: { code: { enum: string[] } } };
+    expect(properties.code.enum).toEqual(expect.arrayContaining(["internal", "invalid_request", "duplicate_job", "store_unavailable"]));
+    expect(document).toMatchObject({ security: [{ signed: [] }, {}], components: { securitySchemes: { signed: { in: "header" } } } });
+  });
+
+  it("shows bodies that would be taken", () => {
+    const example = (path: string): unknown =>
+      (document.paths[path]?.post?.requestBody?.content["application/json"] as { example?: unknown } | undefined)?.example;
+    expect(QueueListsBody.safeParse(example("/partitions/{partition}/start")).success).toBe(true);
+    expect(JobBody.safeParse(example("/partitions/{partition}/jobs")).success).toBe(true);
+    expect(RetryBuriedBody.safeParse(example("/partitions/{partition}/buried/retry")).success).toBe(true);
   });
 
   it("describes bodies by the schemas that check them", () => {
