@@ -5,6 +5,7 @@ export type { JobContext, JobInfo, JobLog } from "../core/job/context.ts";
 export { defineJob, type JobDefinition, type JobOptions, type JobSpec, type JobSpecOptions, jobSpec } from "../core/job/define-job.ts";
 export { UnknownPartition, UnknownQueue } from "../core/job/destination.ts";
 export { DuplicateJob } from "../core/job/duplicate-job.ts";
+export { defineHooks, type HookedJob, type Hooks } from "../core/job/hooks.ts";
 export { Discard, RetryAfter, Snooze } from "../core/job/verdicts.ts";
 export { type Client, ClientClosed, type EnqueueManyOptions, type EnqueueOptions, type ManyItem } from "./client.ts";
 export { type ConnectOptions, connect } from "./connect.ts";
