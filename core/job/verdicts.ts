@@ -32,3 +32,21 @@ function checkSeconds(seconds: number): number {
   if (Number.isFinite(seconds) && seconds >= 0) return seconds;
   throw new RangeError(`seconds must be a number from 0, not ${seconds}`);
 }
+
+/**
+ * An application's jobs may come with a copy of the package of their own: `instanceof` knows these by a mark that all copies
+ * share. A class that extends one of them is told by its prototype, as ever.
+ */
+function knowByMark(Class: typeof Discard | typeof Snooze | typeof RetryAfter, mark: symbol): void {
+  Object.defineProperty(Class.prototype, mark, { value: true });
+  Object.defineProperty(Class, Symbol.hasInstance, {
+    value(this: unknown, error: unknown): boolean {
+      if (this !== Class) return Function.prototype[Symbol.hasInstance].call(this, error);
+      return typeof error === "object" && error !== null && mark in error;
+    },
+  });
+}
+
+knowByMark(Discard, Symbol.for("roger.discard"));
+knowByMark(Snooze, Symbol.for("roger.snooze"));
+knowByMark(RetryAfter, Symbol.for("roger.retry-after"));

@@ -119,6 +119,23 @@ describe("defineJob", () => {
   });
 });
 
+describe("verdicts", () => {
+  it("of another copy of the package are known, and those of an application's own classes", async () => {
+    const copy: typeof import("../../core/job/verdicts.ts") = await import(`${"../../core/job/verdicts.ts"}?copy`);
+    expect(copy.Discard).not.toBe(Discard);
+    const thrown = [new copy.Discard("no"), new copy.Snooze(1), new copy.RetryAfter(1), new Error("no")];
+    const kinds = [Discard, Snooze, RetryAfter];
+    expect(thrown.map((error) => kinds.map((Kind) => error instanceof Kind))).toEqual([
+      [true, false, false],
+      [false, true, false],
+      [false, false, true],
+      [false, false, false],
+    ]);
+    class Gone extends Discard {}
+    expect([new Gone("x") instanceof Discard, new Gone("x") instanceof Gone, new Discard("x") instanceof Gone]).toEqual([true, true, false]);
+  });
+});
+
 describe("decideOutcome", () => {
   const never = retryPolicy(false);
   const roger = retryPolicy(true);
