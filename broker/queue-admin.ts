@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Channel } from "amqplib";
-import type { MessageTaker, QueueAdmin, Taken, TakeOptions } from "../core/job/broker.ts";
+import type { MessageTaker, QueueAdmin, TakeOptions } from "../core/job/broker.ts";
 import { withChannel } from "./channel.ts";
 import type { SupervisedConnection } from "./connection.ts";
 import { Deadline, replyCode } from "./deadline.ts";
@@ -68,7 +68,7 @@ export class AmqpQueueAdmin implements QueueAdmin, MessageTaker {
     }
   }
 
-  async take(brokerQueue: string, options: TakeOptions): Promise<Taken | undefined> {
+  async take(brokerQueue: string, options: TakeOptions): Promise<number | undefined> {
     let refused: { readonly error: unknown } | undefined;
     const settle = async (body: Buffer): Promise<boolean> => {
       try {
@@ -78,7 +78,7 @@ export class AmqpQueueAdmin implements QueueAdmin, MessageTaker {
         throw error;
       }
     };
-    const work = (channel: Channel): Promise<Taken> => takeMessages(channel, brokerQueue, { ...options, settle });
+    const work = (channel: Channel): Promise<number> => takeMessages(channel, brokerQueue, { ...options, settle });
     try {
       return await this.ask(`take from ${brokerQueue}`, work, this.settings.rpcDeadlineMs + options.withinMs);
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Channel, ConsumeMessage } from "amqplib";
 import { Window } from "../core/contract/window.ts";
-import type { Taken, TakeOptions } from "../core/job/broker.ts";
+import type { TakeOptions } from "../core/job/broker.ts";
 
 /** Messages that RabbitMQ sends ahead; those that `settle` leaves count among them until the end. */
 const PREFETCH = 200;
@@ -15,29 +15,23 @@ const IDLE_MS = 1_000;
  * each single `get`; and it ends by the count that it began with, for the queue may never be empty.
  * @throws what `settle` threw first; those that were settled before are acked
  */
-export async function takeMessages(channel: Channel, brokerQueue: string, { limit, withinMs, settle }: TakeOptions): Promise<Taken> {
+export async function takeMessages(channel: Channel, brokerQueue: string, { limit, withinMs, settle }: TakeOptions): Promise<number> {
   const { messageCount } = await channel.checkQueue(brokerQueue);
   const wanted = Math.min(limit, messageCount);
-  if (wanted === 0) return { taken: 0, more: false };
+  if (wanted === 0) return 0;
   const over = Promise.withResolvers<void>();
   const window = new Window(WIDTH);
   const settling: Promise<void>[] = [];
-  let lookedAt = 0;
   let taken = 0;
   let left = wanted;
   let open = true;
   const late = setTimeout(over.resolve, withinMs);
   const idle = setTimeout(over.resolve, IDLE_MS);
 
-  // What waits for its turn when the time is up has none any more.
-  const mayGo = async ({ content }: ConsumeMessage): Promise<boolean> => {
-    if (!open) return false;
-    lookedAt += 1;
-    return settle(content);
-  };
   const settleOne = async (message: ConsumeMessage): Promise<void> => {
     try {
-      if (await window.run(() => mayGo(message))) {
+      // What waits for its turn when the time is up has none any more.
+      if (await window.run(async () => open && (await settle(message.content)))) {
         channel.ack(message);
         taken += 1;
       }
@@ -71,5 +65,5 @@ export async function takeMessages(channel: Channel, brokerQueue: string, { limi
     clearTimeout(idle);
     await Promise.allSettled(settling);
   }
-  return { taken, more: messageCount > lookedAt };
+  return taken;
 }

@@ -55,9 +55,9 @@ const purge: Command = {
     let part = await input.api.purge(partition, queue);
     let { removed } = part;
     while (part.cursor !== null) {
-      input.tell(`${removed} removed so far`);
       part = await input.api.purge(partition, queue, part.cursor);
       removed += part.removed;
+      if (part.cursor !== null) input.tell(`${removed} removed so far`);
     }
     return { answer: { removed, more: false, cursor: null }, lines: [`${removed} ${removed === 1 ? "job" : "jobs"} removed`] };
   },

@@ -57,8 +57,9 @@ export async function purge(deps: QueuesDeps, at: At, cursor?: string): Promise<
     }),
   );
   // No such queue in RabbitMQ: nothing was ever queued there.
-  const { taken = 0, more = false } = messages ?? {};
-  const next = parked.next ?? (more && taken > 0 ? MESSAGES_ONLY : null);
+  const taken = messages ?? 0;
+  // Not by what RabbitMQ counts: what the last part was sent and did not want may be on its way back.
+  const next = parked.next ?? (taken > 0 ? MESSAGES_ONLY : null);
   return { removed: parked.removed + taken, more: next !== null, cursor: next };
 }
 

@@ -66,8 +66,7 @@ export class QueuesInMemory implements QueueAdmin, MessageTaker {
       name,
       waiting.filter((_, i) => !gone[i]),
     );
-    const taken = gone.filter(Boolean).length;
-    return { taken, more: waiting.length > limit };
+    return gone.filter(Boolean).length;
   };
   purge = async (name: string) => {
     const waiting = this.bodies.get(name)?.length;

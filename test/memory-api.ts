@@ -133,7 +133,7 @@ function memoryQueues(state: MemoryState, hook: Hook): QueueAdmin & MessageTaker
         await throughHook(hook, { port: "queues", method: "ack", args: [queue] }, () => ackMessage(state, queue, taken.tag));
         gone += 1;
       }
-      return { taken: gone, more: false };
+      return gone;
     } finally {
       returnAll(state);
     }

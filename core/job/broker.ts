@@ -101,20 +101,13 @@ export interface TakeOptions {
   settle(body: Buffer): Promise<boolean>;
 }
 
-export interface Taken {
-  /** Messages that are gone. */
-  readonly taken: number;
-  /** There were others that were not looked at. */
-  readonly more: boolean;
-}
-
 /** Takes messages out of queues for good, each with a last look at it. */
 export interface MessageTaker {
   /**
    * Takes ready messages, oldest first, several at once; each is acked once it is settled. What was settled and not acked, for
    * want of the broker, comes again.
-   * @returns `undefined` when there is no such queue
+   * @returns how many are gone; `undefined` when there is no such queue
    * @throws BrokerUnavailable; what `settle` threw
    */
-  take(brokerQueue: string, options: TakeOptions): Promise<Taken | undefined>;
+  take(brokerQueue: string, options: TakeOptions): Promise<number | undefined>;
 }

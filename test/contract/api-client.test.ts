@@ -43,7 +43,7 @@ describe("RogerApi", () => {
     world.queues.bodies.set(`${p}-default`, [Buffer.from("x"), Buffer.from("y")]);
     expect((await api.peek(p, "default", 1)).jobs).toMatchObject([{ job_id: null, bytes: 1 }]);
     // The two messages, and the job that was on its way there.
-    expect(await api.purge(p, "default")).toEqual({ removed: 3, more: false, cursor: null });
+    expect(await api.purge(p, "default")).toEqual({ removed: 3, more: true, cursor: "messages" });
 
     expect(await api.explain(p, job_id)).toMatchObject({ job_id, state: "parked", reasons: [{ code: "parked_until" }, { code: "no_task" }] });
     expect(await api.cancel(p, job_id)).toEqual({ job_id, state: "cancelled" });

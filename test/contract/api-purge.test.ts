@@ -50,8 +50,8 @@ const message = (p: string, change: object = {}) =>
 
 const purge = async (p: string, replaced: object = {}, queue = "default") =>
   world.call("POST", `/partitions/${p}/queues/${queue}/purge`, undefined, { ...real, ...replaced });
-/** The answer of a part that is the last one. */
-const removed = (count: number) => ({ removed: count, more: false, cursor: null });
+/** What a part answers after which only messages may be left: that there are none is seen by the next, which removes none. */
+const removed = (count: number) => ({ removed: count, more: count > 0, cursor: count > 0 ? "messages" : null });
 const depth = (p: string, queue = "default") => broker.admin.depth(brokerQueue(p, queue));
 
 /** A job that was accepted with a queue key, and brought to its queue by a pump. */
@@ -109,7 +109,7 @@ describe("purge", () => {
     const stays = [await park("outbox", { queue: "mail" })];
     for (const reason of ["delayed", "retry", "snoozed", "long", "unknown_name"] as const) stays.push(await park(reason));
     const { job_id } = (await world.call("POST", `/partitions/${p}/jobs`, { name: "invoice", args: { invoice: "1" } })).body;
-    expect((await purge(p)).body).toEqual(removed(4));
+    expect((await purge(p)).body).toEqual({ removed: 4, more: false, cursor: null });
     const left = (await world.store.parked.list(p, { limit: 20 })).jobs.map(({ id }) => id);
     expect(left).toEqual(stays.sort());
     expect(left).not.toContain(job_id);
@@ -168,7 +168,7 @@ describe("purge", () => {
     expect(parts.reduce((sum, part) => sum + part)).toBe(2_100);
     // As many as that, or what a slow machine has time for.
     expect(Math.max(...parts)).toBeLessThanOrEqual(2_000);
-    expect(parts.length).toBeGreaterThanOrEqual(2);
+    expect(parts.length).toBeGreaterThanOrEqual(3);
     expect((await purge(p, {}, "mail")).body).toEqual(removed(0));
   });
 
@@ -193,7 +193,7 @@ describe("purge", () => {
 
   it("ends at messages that it must leave", async () => {
     const p = await started();
-    const withQueues = (work: (queues: never) => Promise<unknown>) => work({ take: async () => ({ taken: 0, more: true }) } as never);
+    const withQueues = (work: (queues: never) => Promise<unknown>) => work({ take: async () => 0 } as never);
     expect((await purge(p, { withQueues })).body).toEqual(removed(0));
   });
 
@@ -216,7 +216,7 @@ describe("taking messages out of a queue", () => {
     const settle = async () => true;
     expect(await broker.admin.take(name, { limit: 1, withinMs: 1_000, settle })).toBeUndefined();
     await fill(name, []);
-    expect(await broker.admin.take(name, { limit: 10, withinMs: 1_000, settle })).toEqual({ taken: 0, more: false });
+    expect(await broker.admin.take(name, { limit: 10, withinMs: 1_000, settle })).toBe(0);
   });
 
   it("takes no more than asked for", async () => {
@@ -227,7 +227,7 @@ describe("taking messages out of a queue", () => {
       seen.push(body.toString());
       return body.toString() !== "1";
     };
-    expect(await broker.admin.take(name, { limit: 2, withinMs: 5_000, settle })).toEqual({ taken: 1, more: true });
+    expect(await broker.admin.take(name, { limit: 2, withinMs: 5_000, settle })).toBe(1);
     expect(seen).toEqual(["1", "2"]);
     await vi.waitFor(async () => expect(await broker.admin.depth(name)).toBe(2));
   });
@@ -241,7 +241,7 @@ describe("taking messages out of a queue", () => {
       return true;
     };
     const taken = await broker.admin.take(name, { limit: 40, withinMs: 300, settle });
-    expect(taken).toEqual({ taken: 16, more: true });
+    expect(taken).toBe(16);
     await vi.waitFor(async () => expect(await broker.admin.depth(name)).toBe(24));
   });
 });

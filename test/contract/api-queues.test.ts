@@ -60,14 +60,18 @@ describe("peek and purge", () => {
       { job_id: null, name: null, args: null, attempt: null, enqueued_at: null, bytes: 9 },
     ]);
     const purged = await world.call("POST", `${at}/purge`, {}, real);
-    expect([purged.status, purged.body]).toEqual([202, { removed: 3, more: false, cursor: null }]);
+    expect([purged.status, purged.body]).toEqual([202, { removed: 3, more: true, cursor: "messages" }]);
   });
 
   it("reach a queue that is no longer listed, and no other", async () => {
     const p = await stopped({ default: 1, mail: 1 });
     await world.call("POST", `/partitions/${p}/start`, { queues: { default: 1 } });
     await fill(p, "mail", [envelope(p, "late")]);
-    expect((await world.call("POST", `/partitions/${p}/queues/mail/purge`, undefined, real)).body).toEqual({ removed: 1, more: false, cursor: null });
+    expect((await world.call("POST", `/partitions/${p}/queues/mail/purge`, undefined, real)).body).toEqual({
+      removed: 1,
+      more: true,
+      cursor: "messages",
+    });
     expect((await world.call("GET", `/partitions/${p}/queues/never/jobs`, undefined, real)).body).toMatchObject({
       status: 404,
       code: "unknown_queue",

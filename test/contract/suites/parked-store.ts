@@ -93,9 +93,7 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
       for (let shard = 0; shard < LIMITS.dueShards; shard++) {
         const expected = ids.flatMap((id, i) => (shardOf(id) === shard ? [suggested(id, NOW - i * 10)] : [])).reverse();
         expect(await store.due(shard, NOW, 100)).toEqual(expected);
-        expect(await store.due(shard, NOW, 1)).toEqual(expected.slice(0, 1));
         expect(await store.due(shard, NOW, 100, "newest")).toEqual(expected.toReversed());
-        expect(await store.due(shard, NOW, 2, "newest")).toEqual(expected.toReversed().slice(0, 2));
       }
       const later = suggested("later", NOW + 1);
       expect(await store.due(shardOf("later"), NOW, 100)).not.toContainEqual(later);
