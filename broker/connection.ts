@@ -20,6 +20,8 @@ export class SupervisedConnection implements Service {
   private recovering: RecoveringChannelModel | undefined;
   private current: ChannelModel | undefined;
   private alarm: string | undefined;
+  /** Why the last attempt to connect failed: who waits in vain is told that, too. */
+  private failure: Error | undefined;
   private starting: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
 
@@ -56,7 +58,15 @@ export class SupervisedConnection implements Service {
     return () => this.watchers.delete(watcher);
   }
 
-  /** @throws BrokerUnavailable when there is no connection before the deadline */
+  /** For people: the broker may be away, or it is the password or the certificate that one side refuses. */
+  get absence(): string {
+    if (this.failure === undefined) return "not connected to RabbitMQ";
+    // n.b. of a name with two addresses, as localhost is, Node gathers the failures in one error without a message.
+    const { message, code } = this.failure as NodeJS.ErrnoException;
+    return `not connected to RabbitMQ (the last attempt: ${message || code})`;
+  }
+
+  /** @throws BrokerUnavailable when there is no connection before the deadline, the last attempt's failure as its cause */
   async ready(deadline: Deadline): Promise<ChannelModel> {
     if (this.current !== undefined) return this.current;
     if (this.stopping !== undefined) throw new BrokerUnavailable(`the connection ${this.name} is closed`);
@@ -69,6 +79,9 @@ export class SupervisedConnection implements Service {
     });
     try {
       return await deadline.within(connected, "connect to RabbitMQ");
+    } catch (error) {
+      // n.b. as the cause and not in the message: that is answered to callers over HTTP, whom the broker's address is none of.
+      throw this.failure === undefined ? error : new BrokerUnavailable(unavailable("connect to RabbitMQ", error).message, { cause: this.failure });
     } finally {
       unwatch();
     }
@@ -93,6 +106,7 @@ export class SupervisedConnection implements Service {
     const connection = this.name;
     recovering.on("connect", (model) => {
       this.current = model;
+      this.failure = undefined;
       onEvent({ kind: "connected", connection });
       this.changed();
     });
@@ -102,7 +116,10 @@ export class SupervisedConnection implements Service {
       onEvent({ kind: "disconnected", connection, error });
       this.changed();
     });
-    recovering.on("connect-failed", (error) => onEvent({ kind: "connect_failed", connection, error }));
+    recovering.on("connect-failed", (error) => {
+      this.failure = error;
+      onEvent({ kind: "connect_failed", connection, error });
+    });
     recovering.on("blocked", (reason) => {
       this.alarm = reason;
       onEvent({ kind: "blocked", connection, reason });

@@ -195,7 +195,7 @@ export class AmqpPublisher implements JobPublisher {
   };
 
   private obstacle(): string {
-    if (this.connection.model === undefined) return "not connected to RabbitMQ";
+    if (this.connection.model === undefined) return this.connection.absence;
     if (this.connection.blocked !== undefined) return `RabbitMQ takes no messages (${this.connection.blocked})`;
     return "RabbitMQ did not answer";
   }
