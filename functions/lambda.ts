@@ -1,5 +1,5 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
+import type { APIGatewayProxyEvent, APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import { handle, type LambdaEvent } from "hono/aws-lambda";
 import { type FunctionsEnvironment, functionsEnvironment } from "../client/environment.ts";
 import type { Problem } from "../client/views.ts";
@@ -14,7 +14,10 @@ import { problemOf, RequestRefused } from "./problem.ts";
 import { openScaler, type ScalerOptions } from "./scaler.ts";
 import { guardTenants } from "./tenant.ts";
 
-export type LambdaHandler = (event: APIGatewayProxyEventV2) => Promise<APIGatewayProxyStructuredResultV2>;
+/** An HTTP API's request (payload 2.0), as infra deploys it, or a REST API's (payload 1.0), for those who have one already. */
+export type ApiEvent = APIGatewayProxyEventV2 | APIGatewayProxyEvent;
+
+export type LambdaHandler = (event: ApiEvent) => Promise<APIGatewayProxyStructuredResultV2>;
 
 /** Everything an app of this Lambda needs, from its environment. */
 export function lambdaDeps(environment: FunctionsEnvironment, more: Pick<ScalerOptions, "onPass"> = {}): Deps {
@@ -27,7 +30,7 @@ export function lambdaDeps(environment: FunctionsEnvironment, more: Pick<ScalerO
 }
 
 /**
- * Makes a Hono app a Lambda behind API Gateway (payload v2). What it needs is made at the first invocation and kept;
+ * Makes a Hono app a Lambda behind API Gateway. What it needs is made at the first invocation and kept;
  * if that fails, the next invocation tries again.
  */
 export function lambda(app: (deps: Deps, environment: FunctionsEnvironment) => OpenAPIHono | Promise<OpenAPIHono>): LambdaHandler {
@@ -38,7 +41,8 @@ export function lambda(app: (deps: Deps, environment: FunctionsEnvironment) => O
     return environment.tenantClaim === undefined ? handle(made) : handle(guardTenants(made, environment.tenantClaim));
   };
   return async (event) => {
-    if (leadsElsewhere(event.rawPath)) return answer(problemOf(new RequestRefused("invalid_request", "a path has no segments . and ..", "path")));
+    if (leadsElsewhere("rawPath" in event ? event.rawPath : event.path))
+      return answer(problemOf(new RequestRefused("invalid_request", "a path has no segments . and ..", "path")));
     try {
       opened ??= open();
       return (await (
@@ -70,13 +74,20 @@ function leadsElsewhere(path: string): boolean {
  * decoded, which a URL would read as the end of the path; so may white space, which it would drop. A body of GET or
  * HEAD, which a Request can't have, is dropped.
  */
-function normalise(event: APIGatewayProxyEventV2): LambdaEvent {
-  const { stage, http } = event.requestContext;
-  const prefix = `/${stage}/`;
-  const path = stage !== "$default" && event.rawPath.startsWith(prefix) ? event.rawPath.slice(prefix.length - 1) : event.rawPath;
+function normalise(event: ApiEvent): LambdaEvent {
   const { body, ...rest } = event;
-  const bodiless = http.method === "GET" || http.method === "HEAD" || body === undefined;
-  const normal = { ...rest, ...(bodiless ? {} : { body }), rawPath: path.replace(/[?#\\\s]/g, encodeURIComponent) };
-  // Hono has a type of its own for the same event; the two differ in what may be absent.
+  const method = "rawPath" in event ? event.requestContext.http.method : event.httpMethod;
+  const bodiless = method === "GET" || method === "HEAD" || body === undefined || body === null;
+  const normal = { ...rest, ...(bodiless ? {} : { body }), ...pathOf(event) };
+  // Hono has types of its own for the same events; they differ in what may be absent.
   return normal as unknown as LambdaEvent;
+}
+
+function pathOf(event: ApiEvent): { readonly rawPath: string } | { readonly path: string } {
+  const sealed = (path: string): string => path.replace(/[?#\\\s]/g, encodeURIComponent);
+  // A REST API leaves its stage out by itself.
+  if (!("rawPath" in event)) return { path: sealed(event.path) };
+  const { stage } = event.requestContext;
+  const prefix = `/${stage}/`;
+  return { rawPath: sealed(stage !== "$default" && event.rawPath.startsWith(prefix) ? event.rawPath.slice(prefix.length - 1) : event.rawPath) };
 }

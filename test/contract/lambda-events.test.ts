@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
+import type { APIGatewayProxyEvent, APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LambdaHandler } from "../../functions/lambda.ts";
 import { apiWorld, buriedJob, freshPartition } from "../api-world.ts";
@@ -71,6 +71,43 @@ function event(
     },
     ...(body === undefined ? {} : { body }),
     isBase64Encoded: base64,
+  };
+}
+
+/** An event as API Gateway sends it for a REST API, payload version 1.0. */
+function restEvent(
+  method: string,
+  path: string,
+  { query, body }: { readonly query?: Record<string, string[]>; readonly body?: string } = {},
+): APIGatewayProxyEvent {
+  const headers = { accept: "*/*", "content-type": "application/json", Host: "abcdef1234.execute-api.eu-west-1.amazonaws.com" };
+  return {
+    resource: "/{proxy+}",
+    path,
+    httpMethod: method,
+    headers,
+    multiValueHeaders: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])),
+    queryStringParameters: query === undefined ? null : Object.fromEntries(Object.entries(query).map(([name, values]) => [name, values.at(-1)])),
+    multiValueQueryStringParameters: query ?? null,
+    pathParameters: { proxy: path.slice(1) },
+    stageVariables: null,
+    requestContext: {
+      accountId: "123456789012",
+      apiId: "abcdef1234",
+      authorizer: null,
+      domainName: "abcdef1234.execute-api.eu-west-1.amazonaws.com",
+      httpMethod: method,
+      identity: { sourceIp: "203.0.113.7", userAgent: "curl/8.5.0" } as APIGatewayProxyEvent["requestContext"]["identity"],
+      path: `/prod${path}`,
+      protocol: "HTTP/1.1",
+      requestId: randomUUID(),
+      requestTimeEpoch: 1_795_492_800_000,
+      resourceId: "abc123",
+      resourcePath: "/{proxy+}",
+      stage: "prod",
+    },
+    body: body ?? null,
+    isBase64Encoded: false,
   };
 }
 
@@ -174,6 +211,21 @@ describe("API Gateway events", () => {
       body: { code: "broker_unavailable", request_id: expect.any(String) },
       headers: { "retry-after": "2" },
     });
+  });
+
+  it("a REST API's events (payload 1.0) are answered alike, and may not lead elsewhere", async () => {
+    const body = JSON.stringify({ name: "hash-file", args: { path: "/etc/hosts" } });
+    const answer = await handlers.jobs(restEvent("POST", `/partitions/${p}/jobs`, { body }));
+    expect([answer.statusCode, JSON.parse(answer.body ?? "")]).toEqual([202, { job_id: expect.any(String) }]);
+    expect(answer).toMatchObject({ multiValueHeaders: { "content-type": ["application/json"] } });
+
+    const list = await handlers.jobs(restEvent("GET", `/partitions/${p}/jobs`, { query: { state: ["parked"], limit: ["5"] } }));
+    expect([list.statusCode, JSON.parse(list.body ?? "").jobs]).toEqual([200, [expect.objectContaining({ name: "hash-file" })]]);
+    const twice = await handlers.jobs(restEvent("GET", `/partitions/${p}/jobs`, { query: { state: ["parked"], limit: ["5", "6"] } }));
+    expect([twice.statusCode, JSON.parse(twice.body ?? "")]).toMatchObject([400, { field: "limit" }]);
+
+    for (const path of [`/partitions/${p}/jobs/../../other/jobs`, "/partitions/a?b", "/partitions/a#b"])
+      expect(read(await handlers.jobs(restEvent("GET", path))).status, path).toBeGreaterThanOrEqual(400);
   });
 
   it("the document is served", async () => {
