@@ -49,6 +49,10 @@ export class AmqpBroker implements Broker {
     return [this.main, ...this.consumers.all].every((connection) => connection.model !== undefined);
   }
 
+  get takesMessages(): boolean {
+    return this.main.model !== undefined && this.main.blocked === undefined;
+  }
+
   start(): Promise<void> {
     return this.main.start();
   }

@@ -45,6 +45,11 @@ export class MemoryBroker implements Broker {
     return this.#connection !== "away" && !this.#stopped;
   }
 
+  /** Memory has no alarm. */
+  get takesMessages(): boolean {
+    return this.connected;
+  }
+
   async start(): Promise<void> {}
 
   async stop(): Promise<void> {

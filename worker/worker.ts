@@ -130,7 +130,7 @@ export class Worker implements Service {
       busy: turns.busy,
       slots,
     }));
-    const mayPump = (): boolean => broker.connected && this.#lease.mayStart && !this.#lease.draining;
+    const mayPump = (): boolean => broker.connected && broker.takesMessages && this.#lease.mayStart && !this.#lease.draining;
     const { admin } = broker;
     const publisher = new PatientPublisher({ publisher: broker.publisher, clock, connected: () => broker.connected });
     const courier = new Courier({ ...store, keyring, hooks, publisher, admin, rows: watch, clock, timings, emit });

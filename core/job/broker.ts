@@ -3,6 +3,8 @@ import type { Service } from "../contract/service.ts";
 /** RabbitMQ as a process uses it. Started, it connects and reconnects by itself; it need not be there at the start. */
 export interface Broker extends Service {
   readonly connected: boolean;
+  /** RabbitMQ is there and has no alarm of memory or disk: a publish would not just wait. Known from the first publish after the alarm on. */
+  readonly takesMessages: boolean;
   readonly publisher: JobPublisher;
   readonly admin: QueueAdmin;
   /** A channel of its own for one partition's consumers; a new one at each call. */

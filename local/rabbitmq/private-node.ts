@@ -59,8 +59,7 @@ async function writeConfiguration(directory: string, ports: Ports, options: Rabb
   const settings = [
     `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
     "loopback_users = none",
-    // Thousands of quorum queues need a gigabyte; the node takes what it needs only.
-    "vm_memory_high_watermark.absolute = 2GB",
+    `vm_memory_high_watermark.absolute = ${options.memoryLimit ?? "2GB"}`,
     "disk_free_limit.absolute = 50MB",
     "log.console = true",
     "log.console.level = info",

@@ -27,6 +27,8 @@ export interface RabbitOptions {
    * every second instead of every minute. @default RabbitMQ's own: 30 minutes
    */
   readonly consumerTimeoutMs?: number | undefined;
+  /** A private node that uses more takes no messages. @default `2GB`: thousands of quorum queues need one; it takes what it needs only */
+  readonly memoryLimit?: string | undefined;
   /** Told what takes long, for people: one line each. @default nobody is told */
   readonly onProgress?: ((line: string) => void) | undefined;
 }
