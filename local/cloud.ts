@@ -1,12 +1,9 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { openBroker } from "../broker/broker.ts";
 import { RogerApi } from "../client/api.ts";
 import { systemClock } from "../core/contract/clock.ts";
-import { describeError, InvalidInput } from "../core/contract/errors.ts";
-import { type Registry, registryOf } from "../core/job/registry.ts";
 import { composeApp } from "../functions/app.ts";
 import type { Store } from "../store/store.ts";
 import { openBackends } from "./backends.ts";
@@ -14,6 +11,7 @@ import { type CloudListener, type CloudPart, logTo } from "./cloud-events.ts";
 import type { Ecs } from "./ecs/endpoint.ts";
 import type { LocalSettings } from "./environment.ts";
 import { startGateway } from "./gateway.ts";
+import { loadJobs } from "./jobs-module.ts";
 import { startPool } from "./pool.ts";
 import type { Rabbit } from "./rabbitmq/rabbit.ts";
 
@@ -39,7 +37,7 @@ export interface Cloud {
  * Starts DynamoDB, RabbitMQ, ECS with its one service, the scaler's clock and the HTTP API. Whatever had started is stopped again
  * when something fails.
  * @param signal when it aborts meanwhile, what has started is stopped and its reason thrown
- * @throws InvalidInput when the jobs module is no good; what the parts throw
+ * @throws JobsUnusable when the jobs module is no good; what the parts throw
  */
 export async function startCloud(settings: LocalSettings, onEvent: CloudListener = () => {}, signal?: AbortSignal): Promise<Cloud> {
   await using unwinding = new AsyncDisposableStack();
@@ -86,19 +84,6 @@ async function buildCloud({ settings, onEvent, signal, releases }: Building): Pr
   releases.defer(stop);
   onUp("API", url);
   return { url, api: new RogerApi(url), ecs, rabbit, store, logDir, jobs: [...registry.keys()], kill: () => ecs.kill() };
-}
-
-/** @throws InvalidInput */
-async function loadJobs(path: string): Promise<Registry> {
-  let module: Record<string, unknown>;
-  try {
-    module = (await import(pathToFileURL(path).href)) as Record<string, unknown>;
-  } catch (cause) {
-    throw new InvalidInput("--jobs", `${path} can't be loaded: ${describeError(cause).message}`);
-  }
-  const registry = registryOf(module);
-  if (registry.size === 0) throw new InvalidInput("--jobs", `${path} exports no job definitions`);
-  return registry;
 }
 
 async function workDir({ dataDir }: LocalSettings, releases: AsyncDisposableStack): Promise<string> {

@@ -20,6 +20,7 @@ const SERVICE = `roger-${DEFAULT_POOL}`;
 const SCALE_EVERY_MS = 5_000;
 /** What running jobs get at Ctrl-C: nobody waits for a minute and a half. */
 const DRAIN_SECONDS = 10;
+const LEND_PACKAGES = new URL("lend-packages.ts", import.meta.url).href;
 
 export interface PoolOptions {
   readonly settings: LocalSettings;
@@ -74,7 +75,7 @@ function workerDefinition({ settings, backends, logDir }: PoolOptions): Omit<Tas
   return {
     family: "roger-worker",
     command: join(ROOT, "node_modules/.bin/node"),
-    args: [join(ROOT, "worker/main.ts")],
+    args: ["--import", LEND_PACKAGES, join(ROOT, "worker/main.ts")],
     cwd: ROOT,
     logDir,
     stopTimeoutMs: STOP_TIMEOUT_MS,

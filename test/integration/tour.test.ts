@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -59,6 +59,33 @@ it("npm start: serves until SIGTERM; what --data keeps is there at the next star
   expect(await second.program.exit, second.program.output()).toBe(0);
   await nothingLeft(first.program);
   await nothingLeft(second.program);
+}, 120_000);
+
+it("npm start --jobs: jobs of another directory run with nothing installed there, in a thread, too", async () => {
+  const jobs = join(dir, "jobs.ts");
+  const hello = (name: string, more: string) =>
+    `export const ${name} = defineJob({ name: "${name}", args: z.object({}), perform() { throw new Discard("from ${name}"); }, ${more} });`;
+  const imports = 'import { defineJob, Discard } from "roger-serverless";\nimport { z } from "zod";';
+  await writeFile(jobs, [imports, hello("here", ""), hello("aside", 'isolation: "thread"')].join("\n"));
+  const { program, api } = await ready(run("local/start.ts", ["--port", "0", "--tasks", "1", "--jobs", jobs], { ROGER_AMQP_URL: inject("amqpUrl") }));
+  const partition = `outside-${process.pid}`;
+  await api.start(partition, { queues: { default: 2 } });
+  for (const name of ["here", "aside"]) await api.enqueue(partition, { name });
+  await vi.waitFor(
+    async () => {
+      const buried = (await api.jobs(partition, { state: "buried" })).jobs;
+      expect(buried.map((job) => job.state === "buried" && [job.reason, job.error.message]).sort()).toEqual([
+        ["discarded", "from aside"],
+        ["discarded", "from here"],
+      ]);
+    },
+    { timeout: 30_000, interval: 250 },
+  );
+  await api.stop(partition, { wait: 20 });
+  await api.delete(partition, { force: true });
+  await program.end("SIGTERM");
+  expect(await program.exit, program.output()).toBe(0);
+  await nothingLeft(program);
 }, 120_000);
 
 it("npm start, asked to end twice: tasks are ended at once, whatever they do", async () => {
