@@ -12,7 +12,7 @@ import { decodeEnvelope, type Envelope } from "../core/job/envelope.ts";
 import { applyCommand, type Command } from "../core/partition/commands.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { BrokerWorld } from "./broker-world.ts";
-import type { DynaliteWorld } from "./contract/suites/dynalite.ts";
+import type { TableWorld } from "./contract/suites/table.ts";
 
 /** A plain job. */
 export const greet = jobSpec({ name: "greet", args: z.object({ to: z.string() }) });
@@ -32,7 +32,7 @@ export class ClientWorld {
   readonly requests: string[] = [];
   readonly #clients: Client[] = [];
 
-  constructor({ document, table }: DynaliteWorld) {
+  constructor({ document, table }: TableWorld) {
     this.document = document;
     this.table = table;
     this.store = openStore({ document, table, clock: systemClock });

@@ -9,10 +9,11 @@ import { parkedJob } from "../../core/job/parked.ts";
 import { keyHash } from "../../core/keys/key-hash.ts";
 import { bill, ClientWorld, greet } from "../client-world.ts";
 import { ownerOf } from "../key-owner.ts";
-import { type DynaliteWorld, useDynalite } from "./suites/dynalite.ts";
+import { useDynalite } from "./suites/dynalite.ts";
+import type { TableWorld } from "./suites/table.ts";
 
 const { open } = useDynalite();
-let table: DynaliteWorld;
+let table: TableWorld;
 let world: ClientWorld;
 beforeEach(async () => {
   table = await open();

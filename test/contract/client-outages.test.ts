@@ -7,10 +7,11 @@ import { openDocument } from "../../store/client.ts";
 import { openStore } from "../../store/store.ts";
 import { bill, ClientWorld, DEADLINE_MS, greet } from "../client-world.ts";
 import type { TcpProxy } from "../proxy.ts";
-import { type DynaliteWorld, useDynalite } from "./suites/dynalite.ts";
+import { useDynalite } from "./suites/dynalite.ts";
+import type { TableWorld } from "./suites/table.ts";
 
 const { open } = useDynalite();
-let table: DynaliteWorld;
+let table: TableWorld;
 let world: ClientWorld;
 let proxy: TcpProxy;
 let client: Client;

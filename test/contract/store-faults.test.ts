@@ -6,11 +6,12 @@ import { openDocument } from "../../store/client.ts";
 import { StoreRefused, StoreUnavailable } from "../../store/errors.ts";
 import { openStore, type Store } from "../../store/store.ts";
 import { createTable } from "../../store/table.ts";
-import { type DynaliteWorld, useDynalite } from "./suites/dynalite.ts";
+import { useDynalite } from "./suites/dynalite.ts";
 import { claimKey, freeLock, heldKey, KEY_PROTOCOLS, ME, OTHER, REF } from "./suites/key-protocols.ts";
 import { breakable, Crash } from "./suites/network.ts";
 import { PARKED, PARKED_PROTOCOLS } from "./suites/parked-protocols.ts";
 import { NOW, PROTOCOLS, row, running } from "./suites/protocols.ts";
+import type { TableWorld } from "./suites/table.ts";
 import { command } from "./suites/world.ts";
 
 const { open } = useDynalite();
@@ -298,7 +299,7 @@ describe("a write that was overtaken before its repetition", () => {
 });
 
 describe("the slots of cancel markers", () => {
-  const few = ({ document, table, clock }: DynaliteWorld) => cancelStore({ document, name: table, clock }, 2);
+  const few = ({ document, table, clock }: TableWorld) => cancelStore({ document, name: table, clock }, 2);
 
   it("are taken once by a marker whose time was moved before its reply was repeated", async () => {
     const world = await open();
@@ -330,7 +331,7 @@ describe("the slots of cancel markers", () => {
 });
 
 describe("a command whose Lambda dies", () => {
-  async function crashing(write: number): Promise<DynaliteWorld & { readonly before: Partition; readonly counters: readonly number[] }> {
+  async function crashing(write: number): Promise<TableWorld & { readonly before: Partition; readonly counters: readonly number[] }> {
     const world = await open();
     const before = await running(world.store);
     const { shards } = await world.store.partitions.readVersion();
