@@ -20,7 +20,8 @@ export default defineConfig({
       project("sim"),
       project("infra", { globalSetup: [...BROKER, "./test/global/sst.ts"] }),
       project("package", { globalSetup: [...BROKER, "./test/global/package.ts"] }),
-      project("docker", { fileParallelism: false }),
+      // One machine holds all the containers: one file after the other.
+      project("docker", { globalSetup: ["./test/global/docker.ts"], fileParallelism: false }),
     ],
   },
 });

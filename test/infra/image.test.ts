@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { whyNoDocker } from "../../local/rabbitmq/docker.ts";
 import { ROOT } from "./graph/platform.ts";
 import { findFaults } from "./image/dockerfile.ts";
 
@@ -23,21 +22,4 @@ describe("the Dockerfile", () => {
   ])("would be found at fault: %j", (text, fault) => {
     expect(findFaults(text).join("\n")).toContain(fault);
   });
-});
-
-const noDocker = await whyNoDocker();
-if (noDocker !== undefined) console.log(`worker/Dockerfile is not built by Docker here: ${noDocker}`);
-
-describe.skipIf(noDocker !== undefined)("the image", () => {
-  it("is built, runs as nobody in particular, and begins with the worker", async () => {
-    const { GenericContainer, getContainerRuntimeClient, Wait } = await import("testcontainers");
-    const tag = `roger-worker-test:${process.pid}`;
-    const image = await GenericContainer.fromDockerfile(ROOT, "worker/Dockerfile").build(tag, { deleteOnExit: true });
-    const { container: docker } = await getContainerRuntimeClient();
-    const { Config } = await docker.dockerode.getImage(tag).inspect();
-    expect(Config).toMatchObject({ User: "node", Cmd: ["node", "worker/main.ts"], WorkingDir: "/app" });
-    // Told nothing, the worker says what it lacks: so it is there, whole, and its modules load.
-    const container = await image.withWaitStrategy(Wait.forLogMessage(/ROGER_AMQP_URL: must be set/)).start();
-    await container.stop();
-  }, 600_000);
 });

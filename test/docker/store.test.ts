@@ -1,0 +1,13 @@
+import { afterAll, inject } from "vitest";
+import { storeSuites } from "../contract/suites/store.ts";
+import { Tables } from "../contract/suites/table.ts";
+import { describeUnless } from "./describe-unless.ts";
+
+describeUnless(inject("missing").aws, "the store on an emulator of AWS", () => {
+  const tables = new Tables(inject("awsEndpoint"));
+  afterAll(async () => {
+    await tables.remove();
+    tables.close();
+  }, 120_000);
+  storeSuites(() => tables.open());
+});
