@@ -103,6 +103,6 @@ async function argsOf(input: Input): Promise<Json> {
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
-    throw new UsageError(`args: not JSON (${error instanceof Error ? error.message : String(error)})`);
+    throw new UsageError(`args: not JSON (${error instanceof Error ? error.message : String(error)}); in quotes for the shell: '{"name":"value"}'`);
   }
 }

@@ -8,7 +8,7 @@ const POOL: Option = { type: "string", multiple: true, value: "<pool>:<queue>=<n
 const start: Command = {
   name: "start",
   summary: "start a partition, or replace the queues of a running one",
-  usage: "<partition> [<queue>=<max_workers>…]",
+  usage: "<partition> <queue>=<max_workers>…",
   positionals: [1, 51],
   options: { pool: POOL, wait: WAIT },
   examples: ["start acme default=10 other=2", "start acme default=10 --pool big:video=1 --wait 10"],
@@ -18,7 +18,7 @@ const start: Command = {
 const reconfigure: Command = {
   name: "reconfigure",
   summary: "replace the queues of a running partition; the list is complete",
-  usage: "<partition> [<queue>=<max_workers>…]",
+  usage: "<partition> <queue>=<max_workers>…",
   positionals: [1, 51],
   options: { pool: POOL, wait: WAIT },
   examples: ["reconfigure acme default=4"],
@@ -104,6 +104,8 @@ export function nextPage(cursor: string | null): string[] {
 function queueLists(input: Input): QueueLists {
   const queues = Object.fromEntries(input.positionals.slice(1).map(queueAndNumber));
   const others = input.texts("pool");
+  // The list is complete: to forget it would stop every queue that the partition has.
+  if (others.length === 0 && Object.keys(queues).length === 0) throw new UsageError("name each queue and its max_workers, as in default=10");
   if (others.length === 0) return { queues };
   const pools: Record<string, Record<string, number>> = Object.keys(queues).length > 0 ? { default: queues } : {};
   for (const other of others) {

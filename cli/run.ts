@@ -4,6 +4,7 @@ import type { Authorize } from "../client/api-auth.ts";
 import { InvalidInput, RogerError } from "../core/contract/errors.ts";
 import { type Command, type Input, type Output, UsageError } from "./command.ts";
 import { commandHelp, findCommand, GLOBAL_OPTIONS, generalHelp, usageLine } from "./help.ts";
+import { hintFor } from "./hints.ts";
 import { printable } from "./table.ts";
 
 /** Exit codes: done; refused by the API; a command line that makes no sense; the API can't be reached. */
@@ -38,6 +39,8 @@ function failed(error: unknown, around: Surroundings): ExitCode {
   // Anything else is a bug, which should show its stack.
   if (!(error instanceof RogerError)) throw error;
   around.printError(`error: ${printable(error.message)} (${error.code})`);
+  const hint = hintFor(error.code);
+  if (hint !== undefined) around.printError(`hint: ${hint}`);
   return error.code === "unreachable" ? 3 : 1;
 }
 
@@ -110,7 +113,7 @@ function parse(command: Command, args: readonly string[]): { values: Readonly<Re
   try {
     return parseArgs({ args: [...args], options: Object.fromEntries(options), allowPositionals: true, strict: true });
   } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(`${error.message}; see roger help ${command.name}`);
+    if (error instanceof TypeError) throw new UsageError(`${printable(error.message).replace(/\.+$/, "")}; see roger help ${command.name}`);
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import type { TaskView } from "../client/views.ts";
 import type { Command } from "./command.ts";
 import { table } from "./table.ts";
 
@@ -18,10 +19,18 @@ const tasks: Command = {
       task.slots - task.free,
       task.running.length + task.running_left_out,
       task.reported_at,
-      task.shares.map(({ partition, queue, share }) => `${partition}-${queue}=${share}`).join(" "),
+      shares(task),
     ]);
     return { answer, lines: table(["TASK", "POOL", "STATE", "SLOTS", "BUSY", "RUNNING", "REPORTED", "SHARES"], rows, "no tasks") };
   },
 };
+
+/** So many fit a line; --json has them all. */
+const SHARES_SHOWN = 5;
+
+function shares({ shares }: TaskView): string {
+  const shown = shares.slice(0, SHARES_SHOWN).map(({ partition, queue, share }) => `${partition}-${queue}=${share}`);
+  return [...shown, ...(shares.length > SHARES_SHOWN ? [`and ${shares.length - SHARES_SHOWN} more`] : [])].join(" ");
+}
 
 export const taskCommands: readonly Command[] = [tasks];

@@ -1,7 +1,7 @@
 import type { JobExplanation, ReasonCode, ReasonView } from "../client/views.ts";
 import type { ParkedReason } from "../core/job/parked.ts";
 import type { Registry } from "../core/job/registry.ts";
-import type { Partition } from "../core/partition/partition.ts";
+import { listedQueues, type Partition } from "../core/partition/partition.ts";
 import type { FoundJob, JobPlace } from "./find-job.ts";
 import { time } from "./iso-time.ts";
 import { holderView, keyText } from "./job-views.ts";
@@ -46,13 +46,18 @@ function reasonsOf({ overview }: FoundJob, place: JobPlace, options: ExplainOpti
     case "cancelled":
       return [reason("cancelled", "it was cancelled: it will not start any more")];
     case "queued":
-      return [...obstacles(partition, undefined, overview), reason("not_seen", "it is on its way through its queue")];
+      return [...obstacles(partition, undefined, overview), reason("not_seen", `it is on its way through its queue: ${someQueue(partition)}`)];
     case "unknown":
       return [
         ...obstacles(partition, undefined, overview),
         reason("not_seen", "it is queued, or has ended, or there never was such a job: plain jobs leave no trace"),
       ];
   }
+}
+
+/** Its key does not say which, so what is told of queues is told of all that are listed. */
+function someQueue(partition: Partition): string {
+  return [...listedQueues(partition), "or one that the partition does not list any more"].join(", ");
 }
 
 /** What a wish to cancel means to a job that is still about. */

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -22,9 +22,17 @@ interface Call {
 }
 
 /** Runs the bin as a user's shell would. */
-async function roger(args: readonly string[], { stdin = "", api = gateway.url, node = [] }: Call = {}) {
+function roger(args: readonly string[], { stdin = "", api = gateway.url, node = [] }: Call = {}) {
   const child = spawn(process.execPath, [...node, BIN, ...args], { env: { ...process.env, ROGER_API: api, NODE_OPTIONS: "" }, stdio: "pipe" });
   child.stdin.end(stdin);
+  return ended(child);
+}
+
+function shell(line: string) {
+  return ended(spawn("sh", ["-c", line], { env: { ...process.env, NODE_OPTIONS: "" }, stdio: "pipe" }));
+}
+
+async function ended(child: ChildProcessWithoutNullStreams) {
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   return { out, err, code };
@@ -51,7 +59,7 @@ describe("roger", () => {
     expect((await roger(["partitions"])).out).toContain(p);
     expect((await roger(["stop", p])).out).toContain(`${p} is stopped`);
     const refused = await roger(["delete", p]);
-    expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/^error: .* \(not_empty\)\n$/) });
+    expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/^error: .* \(not_empty\)\nhint: roger delete --force .*\n$/) });
     expect(await roger(["delete", p, "--force"])).toMatchObject({ code: 0, out: `${p} is deleted\n` });
   });
 
@@ -120,6 +128,13 @@ describe("roger", () => {
     expect(await roger(["tasks"], { api: gone.url })).toMatchObject({ code: 3, err: expect.stringContaining(gone.url) });
     expect(await roger(["tasks", "--api", gone.url])).toMatchObject({ code: 3, out: "" });
     expect((await roger(["tasks"], { api: "nowhere" })).code).toBe(2);
+  });
+
+  it("takes a reader that has gone for no error, and a full disk for one", async () => {
+    const gone = await shell(`{ "${process.execPath}" "${BIN}" help; echo "ended with $?" >&2; } | true`);
+    expect(gone).toEqual({ out: "", err: "ended with 0\n", code: 0 });
+    const full = await shell(`"${process.execPath}" "${BIN}" help > /dev/full`);
+    expect(full).toMatchObject({ err: expect.stringMatching(/^error: the answer can't be written: ENOSPC.*\n$/), code: 1 });
   });
 
   it("hands over to the Node among the dependencies where its own runs no TypeScript", async () => {

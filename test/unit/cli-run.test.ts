@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { run, type Surroundings } from "../../cli/run.ts";
 import { table } from "../../cli/table.ts";
+import { ApiProblem } from "../../client/api.ts";
 
 function around(change: Partial<Surroundings> = {}) {
   const out: string[] = [];
@@ -67,6 +68,9 @@ describe("the command line", () => {
     [["stop", "acme", "--force"], "Unknown option '--force'"],
     [["stop", "acme", "--wait"], "argument missing"],
     [["stop", "acme", "--wait", "soon"], '--wait: "soon" is no number'],
+    [["start", "acme"], "name each queue and its max_workers, as in default=10"],
+    [["reconfigure", "acme"], "name each queue and its max_workers"],
+    [["enqueue", "acme", "greet", "--delay", "-1"], "argument is ambiguous. Did you forget"],
     [["start", "acme", "default"], '"default" is not <queue>=<max_workers>'],
     [["start", "acme", "default=-1"], '"default=-1" is not <queue>=<max_workers>'],
     [["start", "acme", "--pool", "default=1"], "--pool"],
@@ -91,6 +95,18 @@ describe("the command line", () => {
     expect(err).toEqual([expect.stringContaining(message)]);
     expect(out).toEqual([]);
   });
+});
+
+it.each([
+  ["unknown_partition", 1, "hint: roger partitions lists those"],
+  ["unreachable", 3, "hint: is it running?"],
+] as const)("says what to do about %s", async (code, exit, hint) => {
+  const refuses = () => {
+    throw new ApiProblem({ code, detail: "no" });
+  };
+  const { err, surroundings } = around({ apiUrl: refuses });
+  expect(await run(["tasks"], surroundings)).toBe(exit);
+  expect(err).toEqual([`error: no (${code})`, expect.stringContaining(hint)]);
 });
 
 describe("tables", () => {

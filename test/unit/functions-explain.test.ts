@@ -150,6 +150,12 @@ describe("explain: a job that leaves no trace", () => {
     expect(codes({ at: "queued" })).toEqual(["not_seen"]);
   });
 
+  it("and that which of its queues it is in is not remembered", () => {
+    expect(ask({ at: "queued" }).reasons).toMatchObject([
+      { detail: expect.stringContaining(": default, mail, or one that the partition does not list any more") },
+    ]);
+  });
+
   it.each([
     [{ status: "stopped" }, ["partition_not_running"]],
     [{ status: "draining" }, ["partition_not_running"]],
