@@ -30,6 +30,11 @@ export class Debts implements Service {
     return this.#debts.length === 0;
   }
 
+  /** When something is to be paid next, monotonic; `undefined` when nothing is owed. */
+  get nextAt(): number | undefined {
+    return this.none ? undefined : Math.min(...this.#debts.map(({ from }) => from));
+  }
+
   /** @param inMs to be paid no sooner */
   owe(debt: Debt, inMs = 0): void {
     this.#debts.push({ debt, from: this.#clock.monotonic() + inMs });

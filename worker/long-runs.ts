@@ -52,7 +52,7 @@ export class LongRuns implements Service {
     this.#options = options;
     this.#ticker = new Ticker({
       pauseMs: options.timings.longBeat,
-      round: () => this.#look(),
+      round: () => this.look(),
       onError: (error) => options.emit({ type: "trouble", doing: "keeping long jobs from falling due", error }),
     });
   }
@@ -87,7 +87,8 @@ export class LongRuns implements Service {
     this.#moved.delete(run);
   }
 
-  async #look(): Promise<void> {
+  /** One round over the runs under way: old ones are moved, moved ones pushed. */
+  async look(): Promise<void> {
     const { clock, timings, running } = this.#options;
     this.#options.giveBackOlderThan(timings.long);
     const now = clock.monotonic();

@@ -69,7 +69,8 @@ export class Pipeline implements Service {
   readonly keyring: Keyring;
   readonly cancelWatch: CancelWatch;
   readonly hooks: HookRunner;
-  readonly #debts: Debts;
+  readonly longRuns: LongRuns;
+  readonly debts: Debts;
   readonly #services: readonly Service[];
 
   constructor({
@@ -91,11 +92,10 @@ export class Pipeline implements Service {
   }: PipelineOptions) {
     const { parked, buried, cancels } = store;
     const runs = new KnownRuns(boot, tasks);
-    const debts = new Debts(emit, clock);
+    this.debts = new Debts(emit, clock);
     const loopLag = new LoopLag();
     const stuckRuns = new StuckRuns({ registry, clock, emit, graceMs: timings.grace, running: () => running() });
-    const longRuns = new LongRuns({ boot, parked, clock, timings, emit, running: () => running(), giveBackOlderThan });
-    this.#debts = debts;
+    this.longRuns = new LongRuns({ boot, parked, clock, timings, emit, running: () => running(), giveBackOlderThan });
     this.recorder = new Recorder({ parked, buried, clock, emit });
     this.hooks = new HookRunner(hooks, emit, timings.hook);
     this.keyring = new Keyring({
@@ -103,7 +103,7 @@ export class Pipeline implements Service {
       queueKeys: new QueueKeys(store.queueKeys, runs, clock),
       executionKeys: new ExecutionKeys(store.executionKeys, parked, runs, clock, onDue),
       runs,
-      debts,
+      debts: this.debts,
     });
     this.cancelWatch = new CancelWatch({
       cancels,
@@ -123,7 +123,7 @@ export class Pipeline implements Service {
       suspects: new Suspects({ store: store.suspects, emit, loopLag: () => loopLag.maxMs }),
       cancelWatch: this.cancelWatch,
       cancels,
-      longRuns,
+      longRuns: this.longRuns,
       hooks: this.hooks,
       threads,
       clock,
@@ -132,12 +132,12 @@ export class Pipeline implements Service {
       pause,
       mayStart,
     });
-    this.#services = [loopLag, debts, longRuns, stuckRuns, threads, this.cancelWatch];
+    this.#services = [loopLag, this.debts, this.longRuns, stuckRuns, threads, this.cancelWatch];
   }
 
   /** No key is held by a run that has ended. */
   get owesNothing(): boolean {
-    return this.#debts.none;
+    return this.debts.none;
   }
 
   start(): Promise<void> {
@@ -149,6 +149,6 @@ export class Pipeline implements Service {
     await this.hooks.rested();
     await stopAll(this.#services);
     // What fails now is left to this task's death, which its caller declares.
-    await this.#debts.pay().catch(() => undefined);
+    await this.debts.pay().catch(() => undefined);
   }
 }

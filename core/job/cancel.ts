@@ -6,7 +6,7 @@ import type { QueueKeyStore } from "../keys/queue-key-store.ts";
 import type { PartitionStore } from "../partition/partition-store.ts";
 import { type CancelStore, EVERY_LIFE } from "./cancels.ts";
 import { ownIdKey } from "./new-job.ts";
-import type { ParkedStore } from "./parked.ts";
+import type { ParkedRef, ParkedStore } from "./parked.ts";
 
 /** `cancelled`: it will not run. `cancelling`: it runs, or can't be seen from here; whoever has it in hands ends it, unless it ends by itself first. */
 export type CancelAnswer = "cancelled" | "cancelling";
@@ -27,7 +27,7 @@ export interface CancelDeps {
   readonly clock: Clock;
 }
 
-/** A parked job that is written anew all the time is on its way; the marker gets it. */
+/** A parked job that is written anew all the time is on its way; the marker gets it. (And an id has no new life all the time.) */
 const ROUNDS = 5;
 
 /** A life that neither a key nor an item tells of was enqueued longer ago than this, or not at all: room for clocks that differ. */
@@ -49,13 +49,23 @@ const UNSEEN_MS = LIMITS.doneKeyMs / 2;
  * @throws TooManyCancels; StoreUnavailable: ask again
  */
 export async function cancelJob(deps: CancelDeps, partition: string, id: string): Promise<CancelAnswer | undefined> {
-  const { partitions, parked, cancels, clock } = deps;
-  const { marker, life } = await targetOf(deps, partition, id);
-  if (marker !== undefined && !(await cancels.mark(partition, id, marker))) throw new TooManyCancels(partition);
-  if (!(await partitions.announceCancel(partition))) return undefined;
   for (let round = 0; round < ROUNDS; round++) {
-    const job = await parked.get({ partition, id });
-    if (job === undefined || job.reason === "long" || (life !== undefined && job.enqueuedAt !== life)) return "cancelling";
+    const target = await targetOf(deps, partition, id);
+    if (target.marker !== undefined && !(await deps.cancels.mark(partition, id, target.marker))) throw new TooManyCancels(partition);
+    if (!(await deps.partitions.announceCancel(partition))) return undefined;
+    const answer = await cancelParked(deps, { partition, id }, target);
+    if (answer !== undefined) return answer;
+  }
+  return "cancelling";
+}
+
+/** @returns `undefined` when a life has come up that nothing told of before: the marker is not for it */
+async function cancelParked({ parked, clock }: CancelDeps, ref: ParkedRef, { marker, life }: Target): Promise<CancelAnswer | undefined> {
+  for (let round = 0; round < ROUNDS; round++) {
+    const job = await parked.get(ref);
+    if (job === undefined || (life !== undefined && job.enqueuedAt !== life)) return "cancelling";
+    if (life === undefined && marker !== undefined && marker !== EVERY_LIFE && job.enqueuedAt >= marker) return undefined;
+    if (job.reason === "long") return "cancelling";
     if (job.reason === "cancelled") return "cancelled";
     // What is parked of a life that has ended is a copy, which its key drops.
     if (marker === undefined) return "cancelling";

@@ -70,14 +70,22 @@ export class ExecutionKeys {
 
   /** The key is busy: the job is parked and gets into line. Its message may be acked once this resolves. */
   async wait(ref: ExecutionKeyRef, job: NewParkedJob): Promise<void> {
-    const rev = await this.#parked.park(job);
-    // A later attempt or life is parked: this copy is stale, and has no place in the line.
-    if (rev === undefined) return;
-    await this.#store.enlist(ref, { job: job.id, enqueuedAt: job.enqueuedAt });
-    const lock = await this.#store.read(ref);
-    // Never taken here: the message would be acked under a job that holds the key.
-    if (!this.#freeFor(lock, job.id) && (await this.#takeable(lock)) === undefined) return;
-    if (await this.#parked.postpone(job, rev, this.#clock.now())) this.#onDue(job);
+    const waiter = { job: job.id, enqueuedAt: job.enqueuedAt };
+    let rev = await this.#parked.park(job);
+    for (let round = 0; round < ROUNDS; round++) {
+      // A later attempt or life is parked: this copy is stale, and has no place in the line.
+      if (rev === undefined) return;
+      await this.#store.enlist(ref, waiter);
+      const lock = await this.#store.read(ref);
+      // Never taken here: the message would be acked under a job that holds the key.
+      if (!this.#freeFor(lock, job.id) && (await this.#takeable(lock)) === undefined) return;
+      if (await this.#parked.postpone(job, rev, this.#clock.now())) return this.#onDue(job);
+      // It went on its way meanwhile and may have come to its end: then nobody would take its row away while the key is free.
+      await this.#store.leave(ref, waiter);
+      // Unless another run of it has got into line since: that counts on the row.
+      const parked = await this.#parked.get(job);
+      rev = parked?.reason === "waiting" && !parked.claimed ? parked.rev : undefined;
+    }
   }
 
   /** The run has ended. Does nothing when it holds the key no longer. */

@@ -1,100 +1,122 @@
-import type { Budget, Setup, SimJob } from "./setup.ts";
-import type { World } from "./world.ts";
+import { DEFAULT_TIMINGS } from "../../core/contract/limits.ts";
+import { Outside } from "./outside.ts";
+import { type Action, type Budget, idOf, type Setup, type SimJob } from "./setup.ts";
+import { type Handler, type SimTask, type World, whatOf } from "./world.ts";
 
-/** Something that may happen next. */
-export interface Action {
-  readonly label: string;
-  /** A fault is never needed for the work to come to its end. */
-  readonly fault: boolean;
-  do(): Promise<void>;
-}
+const NONE = {
+  ...{ crashes: 0, losses: 0, failures: 0, burials: 0, cancels: 0, revives: 0, purges: 0 },
+  ...{ copies: 0, jumps: 0, lives: 0, hours: 0, errors: 0 },
+} as const;
 
 /** One execution's world, and what is left of its budget. */
 export class Execution {
   readonly world: World;
+  readonly outside: Outside;
   readonly setup: Setup;
   readonly left: { -readonly [Fault in keyof Budget]-?: number };
-  readonly #enqueued = new Set<string>();
-  readonly #cancelled = new Set<string>();
+  /** How often each job was enqueued. */
+  readonly enqueued = new Map<SimJob, number>();
   #born = 0;
 
   constructor(world: World, setup: Setup) {
     this.world = world;
+    this.outside = new Outside(world);
     this.setup = setup;
+    const { crashes, losses, errors } = setup.budget ?? {};
     // When an ack arrives makes no difference while nothing can be lost.
-    world.scheduler.acksAtOnce = setup.budget?.crashes === undefined && setup.budget?.losses === undefined && setup.killer === undefined;
-    if (setup.queued === true) for (const job of setup.jobs) this.#putQueued(job);
-    this.left = { crashes: 0, losses: 0, failures: 0, cancels: 0, copies: 0, jumps: 0, ...setup.budget };
+    world.scheduler.acksAtOnce = [crashes, losses, errors, setup.killer].every((fault) => fault === undefined);
+    this.left = { ...NONE, ...setup.budget };
+    if (setup.queued !== true) return;
+    for (const job of setup.jobs) {
+      this.enqueued.set(job, 1);
+      world.putQueued(job);
+    }
   }
 
-  /** Everything that may happen next, in an order that depends on the state alone. */
+  /** All that may go on as it should, in an order that depends on the state alone. */
   actions(): Action[] {
-    return [...this.#steps(), ...this.#settlements(), ...this.#enqueues(), ...this.#work(), ...this.#polls(), ...this.#faults()];
+    return [...this.#steps(), ...this.#settlements(), ...this.#enqueues(), ...this.#work(), ...this.#upkeep()];
   }
 
   /** What tells this moment from others, beside the state. */
   get memory(): readonly unknown[] {
     const { world } = this;
     const strands = [...world.scheduler.strands.values()].map(({ name, answers, pending }) => [
-      name.replace(/ #\d+$/, ""),
+      name.replaceAll(/ #\d+/g, ""),
       answers,
-      pending?.call.method,
+      [...pending].map(({ call }) => call.method),
     ]);
-    const handlers = [...world.handlers.values()].map(({ job, ctx }) => [job.id, ctx.signal.aborted]);
-    const tasks = [...world.tasks.values()].map(({ boot, row }) => [boot, row.cancelSeq]);
-    const ends = [[...world.done], [...world.cancelled], [...world.accepted], [...world.declaredDead], world.row.cancelSeq, world.clock.now()];
-    return [strands.sort(), handlers.sort(), tasks, ends, this.left, [...this.#enqueued], [...this.#cancelled]];
+    const handlers = [...world.handlers.values()].map(({ life, ctx, strand }) => [
+      idOf(life.job),
+      life.enqueuedAt,
+      strand.replaceAll(/ #\d+/g, ""),
+      ctx.signal.aborted,
+    ]);
+    const tasks = [...world.tasks.values()].map(({ boot, row, pipeline }) => [boot, row.cancelSeq, pipeline.debts.nextAt]);
+    const rest = [world.ledger.memory, [...world.declaredDead], world.row.cancelSeq, world.clock.now()];
+    return [strands.sort(), handlers.sort(), tasks, rest, this.left, [...this.enqueued.values()]];
   }
 
-  #putQueued(job: SimJob): void {
-    this.#enqueued.add(job.id);
-    this.world.putQueued(job);
+  async enqueue(job: SimJob): Promise<void> {
+    const times = this.enqueued.get(job) ?? 0;
+    this.enqueued.set(job, times + 1);
+    await this.outside.enqueue(job, this.setup.skewMs?.[times] ?? 0);
+  }
+
+  async crash(boot: string): Promise<void> {
+    const task = this.world.tasks.get(boot);
+    if (task === undefined) return;
+    this.world.crash(task);
+    this.#born += 1;
+    this.world.addTask(`N${this.#born}`);
+    await this.world.quiet();
   }
 
   *#steps(): Generator<Action> {
-    for (const strand of this.world.scheduler.strands.values()) {
-      if (strand.pending === undefined) continue;
-      const { port, method } = strand.pending.call;
-      yield { label: `${strand.name}: ${port}.${method}`, fault: false, do: () => this.world.scheduler.step(strand) };
+    const { scheduler } = this.world;
+    for (const strand of scheduler.strands.values()) {
+      for (const pending of strand.pending) {
+        const { port, method } = pending.call;
+        yield { label: `${strand.name}: ${port}.${method}`, fault: false, do: () => scheduler.step(strand, pending) };
+      }
     }
   }
 
   *#settlements(): Generator<Action> {
+    const { left } = this;
     for (const handler of this.world.handlers.values()) {
-      const settle = (how: Parameters<typeof handler.settle>[0], fault: boolean): Action => ({
-        label: `the handler of ${handler.job.id} ${how} (${handler.strand})`,
-        fault,
-        do: async () => {
-          if (how === "throws") this.left.failures -= 1;
-          handler.settle(how);
-          await this.world.quiet();
-        },
-      });
-      if (handler.job.id === this.setup.killer) {
+      const { job } = handler.life;
+      if (job.name === this.setup.killer) {
         const [boot = ""] = handler.strand.split(" ");
-        yield { label: `the handler of ${handler.job.id} kills ${boot}`, fault: false, do: () => this.#crash(boot) };
+        yield { label: `the handler of ${job.name} kills ${boot}`, fault: false, do: () => this.crash(boot) };
         continue;
       }
-      yield settle("returns", false);
-      if (handler.ctx.signal.aborted) yield settle("aborted", false);
-      else if (this.left.failures > 0) yield settle("throws", true);
+      yield this.#settlement(handler, "returns");
+      if (handler.ctx.signal.aborted) yield this.#settlement(handler, "aborted");
+      else {
+        if (left.failures > 0) yield this.#settlement(handler, "throws");
+        if (left.burials > 0) yield this.#settlement(handler, "discards");
+      }
     }
   }
 
+  #settlement(handler: Handler, how: Parameters<Handler["settle"]>[0]): Action {
+    return {
+      label: `the handler of ${handler.life.job.name} ${how} (${handler.strand})`,
+      fault: how === "throws" || how === "discards",
+      do: async () => {
+        if (how === "throws") this.left.failures -= 1;
+        if (how === "discards") this.left.burials -= 1;
+        handler.settle(how);
+        await this.world.quiet();
+      },
+    };
+  }
+
   *#enqueues(): Generator<Action> {
-    for (const job of this.world.jobs) {
-      if (this.#enqueued.has(job.id)) continue;
-      yield {
-        label: `a client enqueues ${job.id}`,
-        fault: false,
-        do: async () => {
-          this.#enqueued.add(job.id);
-          await this.world.enqueue(job);
-        },
-      };
-      // In this order: which of equal jobs comes first makes no difference.
-      return;
-    }
+    // In this order: which of equal jobs comes first makes no difference.
+    const job = this.world.jobs.find((one) => !this.enqueued.has(one));
+    if (job !== undefined) yield { label: `a client enqueues ${job.name}`, fault: false, do: () => this.enqueue(job) };
   }
 
   *#work(): Generator<Action> {
@@ -111,103 +133,52 @@ export class Execution {
     const [task] = world.tasks.values();
     if (task === undefined) return;
     for (const ref of world.due()) {
-      const what = ref.kind === "parked" ? ref.ref.id : "outbox";
-      if (!pumped.has(what)) yield { label: `${task.boot} pumps ${what}`, fault: false, do: () => world.pump(task, ref) };
+      if (!pumped.has(whatOf(ref))) yield { label: `${task.boot} pumps ${whatOf(ref)}`, fault: false, do: () => world.pump(task, ref) };
     }
   }
 
-  *#polls(): Generator<Action> {
+  /** What tasks do by the clock. */
+  *#upkeep(): Generator<Action> {
     const { world } = this;
     for (const task of world.tasks.values()) {
-      if (task.row.cancelSeq < world.row.cancelSeq) yield { label: `${task.boot} polls`, fault: false, do: () => world.poll(task) };
+      const { boot, row, pipeline } = task;
+      if (row.cancelSeq < world.row.cancelSeq) yield { label: `${boot} polls`, fault: false, do: () => world.poll(task) };
+      const busy = [...world.scheduler.strands.keys()];
+      if ((pipeline.debts.nextAt ?? Infinity) <= world.clock.monotonic() && !busy.some((name) => name.startsWith(`${boot} pays`)))
+        yield { label: `${boot} pays`, fault: false, do: () => world.pay(task) };
+      if (this.#hasToLook(task) && !busy.some((name) => name.startsWith(`${boot} looks`)))
+        yield { label: `${boot} looks after its long runs`, fault: false, do: () => world.look(task) };
     }
     for (const boot of world.dead) {
       if (!world.declaredDead.has(boot)) yield { label: `${boot} is declared dead`, fault: false, do: async () => void world.declaredDead.add(boot) };
     }
   }
 
-  *#faults(): Generator<Action> {
-    const { world, left } = this;
-    const busy = new Set([...world.scheduler.strands.values()].map(({ process }) => process));
-    for (const task of world.tasks.values()) {
-      if (left.crashes > 0 && busy.has(task.boot)) yield { label: `CRASH of ${task.boot}`, fault: true, do: () => this.#crash(task.boot, 1) };
-      if (left.losses > 0 && task.runs.size > 0) {
-        yield {
-          label: `CONNECTION LOST by ${task.boot}`,
-          fault: true,
-          do: async () => {
-            left.losses -= 1;
-            world.lose(task);
-            await world.quiet();
-          },
-        };
-      }
-    }
-    for (const process of busy) {
-      if (left.crashes === 0 || world.tasks.has(process)) continue;
-      yield {
-        label: `CRASH of the ${process}`,
-        fault: true,
-        do: async () => {
-          left.crashes -= 1;
-          world.scheduler.kill(process);
-        },
-      };
-    }
-    for (const job of left.cancels > 0 ? world.jobs : []) {
-      if (!this.#enqueued.has(job.id) || this.#cancelled.has(job.id)) continue;
-      yield {
-        label: `somebody cancels ${job.id}`,
-        fault: true,
-        do: async () => {
-          left.cancels -= 1;
-          this.#cancelled.add(job.id);
-          await world.cancel(job);
-        },
-      };
-    }
-    for (const job of left.copies > 0 ? world.jobs : []) {
-      if (!world.accepted.has(job.id)) continue;
-      yield {
-        label: `a copy of ${job.id}'s first message`,
-        fault: true,
-        do: async () => {
-          left.copies -= 1;
-          world.publishCopy(job);
-        },
-      };
-    }
-    const next = left.jumps > 0 ? this.nextMoment() : undefined;
-    if (next !== undefined) {
-      yield {
-        label: `time passes: ${(next - world.clock.now()) / 1000} s`,
-        fault: true,
-        do: async () => {
-          left.jumps -= 1;
-          world.clock.advance(next - world.clock.now());
-        },
-      };
-    }
+  /** A run that is to be moved, or whose item another look would move on. */
+  #hasToLook({ boot, pipeline }: SimTask): boolean {
+    const { handlers, state, clock } = this.world;
+    return [...handlers.values()].some(({ life, run, strand }) => {
+      if (life.job.long !== true || run === undefined || !strand.startsWith(`${boot} `) || !run.performing || run.delivery.lost) return false;
+      const item = Object.values(state.parked).find(({ id, run: holder }) => id === idOf(life.job) && holder?.endsWith(`/${run.number}`));
+      return pipeline.longRuns.isShort(run) || (item !== undefined && item.due < clock.now() + DEFAULT_TIMINGS.longLease);
+    });
   }
 
   /** When something falls due or lapses next, epoch ms. */
   nextMoment(): number | undefined {
-    const { state, clock } = this.world;
+    const { state, clock, tasks } = this.world;
     const moments = [
       ...Object.values(state.parked).map(({ due }) => due),
       ...Object.values(state.queueKeys).map(({ due = 0 }) => due),
       ...Object.values(state.locks).map(({ reservedUntil = 0 }) => reservedUntil),
+      ...[...tasks.values()].map(({ pipeline }) => clock.now() - clock.monotonic() + (pipeline.debts.nextAt ?? 0)),
     ].filter((moment) => moment > clock.now());
     return moments.length === 0 ? undefined : Math.min(...moments);
   }
 
-  async #crash(boot: string, cost = 0): Promise<void> {
-    const task = this.world.tasks.get(boot);
-    if (task === undefined) return;
-    this.left.crashes -= cost;
-    this.world.crash(task);
-    this.#born += 1;
-    this.world.addTask(`N${this.#born}`);
-    await this.world.quiet();
+  /** A living task moves its long runs' items on in time: time does not pass them. */
+  mayPass(moment: number): boolean {
+    const { state, tasks } = this.world;
+    return !Object.values(state.parked).some(({ run, due }) => run !== undefined && tasks.has(run.split("/")[0] ?? "") && due <= moment);
   }
 }

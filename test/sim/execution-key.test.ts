@@ -1,8 +1,8 @@
 import { describe, it } from "vitest";
 import { everyWay, manyWays } from "./search.ts";
 
-const jobs = ["A", "B"].map((id) => ({ id, executionKey: "k" }));
-const three = ["A", "B", "C"].map((id) => ({ id, executionKey: "k" }));
+const jobs = ["A", "B"].map((name) => ({ name, executionKey: "k" }));
+const three = ["A", "B", "C"].map((name) => ({ name, executionKey: "k" }));
 
 describe("an execution key: never two at once, none lost, nothing left behind", { timeout: 120_000 }, () => {
   it("loses no wake-up: with no time passing, two jobs come to their end", () =>

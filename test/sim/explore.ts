@@ -1,6 +1,7 @@
 import { snapshot } from "../../testing/memory-state.ts";
-import { type Action, Execution } from "./actions.ts";
-import type { Setup } from "./setup.ts";
+import { Execution } from "./actions.ts";
+import { faults } from "./faults.ts";
+import type { Action, Setup } from "./setup.ts";
 import { World } from "./world.ts";
 
 export interface Found {
@@ -31,7 +32,7 @@ export async function explore(setup: Setup, maxExecutions: number): Promise<Foun
     const widths: number[] = [];
     let known = false;
     for (let depth = 0; depth < MAX_STEPS; depth++) {
-      const actions = execution.actions();
+      const actions = choicesOf(execution);
       if (actions.length === 0) break;
       if (depth >= choices.length) {
         const moment = fingerprint(execution);
@@ -62,7 +63,7 @@ export async function wander(setup: Setup, seed: number): Promise<Found> {
   const execution = new Execution(new World(setup), setup);
   const trace: string[] = [];
   for (let depth = 0; depth < MAX_STEPS; depth++) {
-    const actions = execution.actions();
+    const actions = choicesOf(execution);
     if (actions.length === 0) break;
     // Faults are many among the choices and few in the budget: they must not all come first.
     const faults = actions.filter(({ fault }) => fault);
@@ -75,12 +76,17 @@ export async function wander(setup: Setup, seed: number): Promise<Found> {
   return { states: trace.length, executions: 1, complete: false, violation: violation === undefined ? undefined : { what: violation, trace } };
 }
 
+/** Everything that may happen next, in an order that depends on the state alone. */
+function choicesOf(execution: Execution): Action[] {
+  return [...execution.actions(), ...faults(execution)];
+}
+
 async function take(execution: Execution, action: Action, trace: string[]): Promise<string | undefined> {
   trace.push(action.label);
   await action.do();
-  const { violations, scheduler } = execution.world;
+  const { ledger, scheduler } = execution.world;
   if (scheduler.failures.length > 0) return `a strand failed: ${String((scheduler.failures[0] as Error).stack)}`;
-  return violations[0];
+  return ledger.violations[0];
 }
 
 /** No fault any more, and time passes: the work comes to its end, and nothing is left behind. */
@@ -115,13 +121,12 @@ function next(choices: readonly number[], widths: readonly number[]): number[] {
   return raised;
 }
 
-/** The moment as text. Revs and tags are named in the order in which they appear: which number they got says nothing. */
+/** The moment as text. Revs, tags and runs are named in the order in which they appear: which number they got says nothing. */
 function fingerprint(execution: Execution): string {
   const { state } = execution.world;
   const text = `${snapshot({ ...state, writes: 0 })} ${JSON.stringify(execution.memory)}`;
   const names = new Map<string, string>();
-  return text.replace(/"[rm]\d+"|\\"[rm]\d+\\"/g, (name) => {
-    const bare = name.replaceAll(/[\\"]/g, "");
+  return text.replace(/\b[rm]\d+\b|\b[TN]\d+\/(abandon-)?\d+\b/g, (bare) => {
     const known = names.get(bare) ?? `v${names.size}`;
     names.set(bare, known);
     return known;

@@ -13,7 +13,7 @@ describe("a job that kills its process each time is buried, whatever keys it has
     it(`with ${what}`, () =>
       manyWays(
         `a killer with ${what}`,
-        { jobs: [{ id: killer, ...keys }, { id: "B", executionKey: "k" }, { id: "C" }], tasks: 2, slots: 3, killer, budget: { jumps: 2 } },
+        { jobs: [{ name: killer, ...keys }, { name: "B", executionKey: "k" }, { name: "C" }], tasks: 2, slots: 3, killer, budget: { jumps: 2 } },
         60,
       ));
   }

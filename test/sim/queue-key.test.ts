@@ -1,8 +1,8 @@
 import { describe, it } from "vitest";
 import { everyWay, manyWays } from "./search.ts";
 
-const rivals = ["A", "B"].map((id) => ({ id, queueKey: "q" }));
-const [single = { id: "A", queueKey: "q" }] = rivals;
+const rivals = ["A", "B"].map((name) => ({ name, queueKey: "q" }));
+const [single = { name: "A", queueKey: "q" }] = rivals;
 
 describe("a queue key: one job at a time, never run again once done, no key left behind", { timeout: 120_000 }, () => {
   it("is had by one of two who enqueue", () => everyWay("two enqueue", { jobs: rivals, tasks: 1 }, 400));
@@ -18,16 +18,16 @@ describe("a queue key: one job at a time, never run again once done, no key left
   it("survives all of it together", () =>
     manyWays(
       "everything",
-      { jobs: [...rivals, { id: "C" }], tasks: 2, budget: { crashes: 2, losses: 1, failures: 1, cancels: 1, copies: 1, jumps: 3 } },
+      { jobs: [...rivals, { name: "C" }], tasks: 2, budget: { crashes: 2, losses: 1, failures: 1, cancels: 1, copies: 1, jumps: 3 } },
       300,
     ));
 });
 
 describe("both keys together", { timeout: 120_000 }, () => {
   const jobs = [
-    { id: "A", queueKey: "a", executionKey: "k" },
-    { id: "B", queueKey: "b", executionKey: "k" },
-    { id: "C", queueKey: "a", executionKey: "k" },
+    { name: "A", queueKey: "a", executionKey: "k" },
+    { name: "B", queueKey: "b", executionKey: "k" },
+    { name: "C", queueKey: "a", executionKey: "k" },
   ];
 
   it("wait without holding the queue key, and lose no wake-up", () =>

@@ -3,7 +3,7 @@ import type { MemoryStore } from "../../testing/memory-store.ts";
 import { explore, wander } from "./explore.ts";
 import type { Setup } from "./setup.ts";
 
-const jobs = ["A", "B"].map((id) => ({ id, executionKey: "k" }));
+const jobs = ["A", "B"].map((name) => ({ name, executionKey: "k" }));
 
 /** What a search finds in a setup that is broken: by every way at first, then by chance. */
 async function finding(setup: Setup): Promise<string | undefined> {
@@ -55,6 +55,6 @@ describe("the search finds", { timeout: 120_000 }, () => {
 
   it("a queue key that a run keeps when it ends", async () => {
     const sabotage = (store: MemoryStore): MemoryStore => ({ ...store, queueKeys: { ...store.queueKeys, finish: async () => true } });
-    expect(await finding({ jobs: [{ id: "A", queueKey: "q" }], tasks: 1, sabotage })).toMatch(/still running/);
+    expect(await finding({ jobs: [{ name: "A", queueKey: "q" }], tasks: 1, sabotage })).toMatch(/still running/);
   });
 });

@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { BrokerUnavailable } from "../../core/contract/errors.ts";
+import { StoreUnavailable } from "../../store/errors.ts";
 import type { Hook, PortCall } from "../../testing/calls.ts";
 
 /** A strand of one process's work: a run, a publish of the pump, an enqueue, a cancel. It stands still at every call of a port. */
@@ -8,14 +10,17 @@ export interface Strand {
   readonly process: string;
   /** What it was answered so far: with the same answers it is at the same place. */
   readonly answers: string[];
-  pending: PendingCall | undefined;
+  readonly pending: Set<PendingCall>;
   /** Its work has returned; a call that it did not wait for may still stand. */
   returned: boolean;
 }
 
+/** `never`: the call does not arrive. `lost`: it does, its answer does not. */
+export type Fate = "arrives" | "never" | "lost";
+
 export interface PendingCall {
   readonly call: PortCall;
-  goOn(): void;
+  goOn(fate: Fate): void;
 }
 
 /**
@@ -28,6 +33,9 @@ export class Scheduler {
   readonly strands = new Map<string, Strand>();
   readonly #current = new AsyncLocalStorage<Strand>();
   readonly #dead = new Set<string>();
+  #settlements = 0;
+  /** Calls whose answers are lost. */
+  readonly #lost = new Set<PortCall>();
 
   /** Every call of this process stands still until it is chosen; those of a dead process for ever. */
   readonly hook: Hook = {
@@ -37,18 +45,22 @@ export class Scheduler {
       if (call.port === "delivery" && this.acksAtOnce) return undefined;
       // Nobody waits for an ack: it is on its way by itself, and can be lost with its process.
       const strand = call.port === "delivery" ? this.#settlement(current, call) : current;
-      return new Promise<void>((resolve) => {
+      return new Promise<void>((resolve, reject) => {
         if (this.#dead.has(strand.process)) return;
-        strand.pending = {
+        const pending: PendingCall = {
           call,
-          goOn: () => {
-            strand.pending = undefined;
+          goOn: (fate) => {
+            strand.pending.delete(pending);
             if (strand !== current) this.#end(strand);
-            resolve();
+            if (fate === "lost") this.#lost.add(call);
+            if (fate === "never") reject(outage(call));
+            else resolve();
           },
         };
+        strand.pending.add(pending);
       });
     },
+    after: (call) => (this.#lost.delete(call) ? Promise.reject(outage(call)) : undefined),
   };
 
   /** The strand that runs right now. */
@@ -61,10 +73,15 @@ export class Scheduler {
     const methods = Object.entries(port).map(([name, method]: [string, (...args: unknown[]) => Promise<unknown>]) => [
       name,
       async (...args: unknown[]) => {
-        const strand = this.#current.getStore();
-        const answer = await method(...args);
-        strand?.answers.push(`${name} ${JSON.stringify(answer)}`);
-        return answer;
+        const answers = this.#current.getStore()?.answers;
+        try {
+          const answer = await method(...args);
+          answers?.push(`${name} ${JSON.stringify(answer)}`);
+          return answer;
+        } catch (error) {
+          answers?.push(`${name} failed`);
+          throw error;
+        }
       },
     ]);
     return Object.fromEntries(methods) as Port;
@@ -72,14 +89,15 @@ export class Scheduler {
 
   /** Begins a strand; it runs to its first call. */
   async begin(name: string, process: string, work: () => Promise<unknown>): Promise<Strand> {
-    const strand: Strand = { name, process, answers: [], pending: undefined, returned: false };
+    const strand: Strand = { name, process, answers: [], pending: new Set(), returned: false };
     this.strands.set(name, strand);
     this.#current.run(strand, () => {
       void work().then(
         () => this.#returned(strand),
         (error: unknown) => {
           this.#returned(strand);
-          this.failures.push(error);
+          // What has no answer is asked again by whoever wants it: later, or by somebody else.
+          if (!isOutage(error)) this.failures.push(error);
         },
       );
     });
@@ -90,10 +108,10 @@ export class Scheduler {
   /** What strands threw: none should. */
   readonly failures: unknown[] = [];
 
-  async step(strand: Strand): Promise<void> {
-    strand.pending?.goOn();
+  async step(strand: Strand, pending: PendingCall, fate: Fate = "arrives"): Promise<void> {
+    pending.goOn(fate);
     await quiet();
-    if (strand.returned && strand.pending === undefined) this.#end(strand);
+    if (strand.returned && strand.pending.size === 0) this.#end(strand);
   }
 
   /** Not another line of this process runs. */
@@ -103,20 +121,30 @@ export class Scheduler {
   }
 
   #settlement({ name, process }: Strand, { method }: PortCall): Strand {
-    const strand: Strand = { name: `the ${method} of ${name}`, process, answers: [], pending: undefined, returned: false };
+    this.#settlements += 1;
+    const strand: Strand = { name: `the ${method} of ${name} #${this.#settlements}`, process, answers: [], pending: new Set(), returned: false };
     this.strands.set(strand.name, strand);
     return strand;
   }
 
   #returned(strand: Strand): void {
     strand.returned = true;
-    if (strand.pending === undefined) this.#end(strand);
+    if (strand.pending.size === 0) this.#end(strand);
   }
 
   #end(strand: Strand): void {
-    strand.pending = undefined;
+    strand.pending.clear();
     this.strands.delete(strand.name);
   }
+}
+
+function outage({ port, method }: PortCall): Error {
+  const what = `${port}.${method} had no answer`;
+  return port === "publisher" || port === "admin" ? new BrokerUnavailable(what) : new StoreUnavailable(what);
+}
+
+export function isOutage(error: unknown): boolean {
+  return error instanceof BrokerUnavailable || error instanceof StoreUnavailable;
 }
 
 /** All that can run by itself has run. */

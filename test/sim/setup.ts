@@ -1,9 +1,15 @@
+import { ownIdKey } from "../../core/job/new-job.ts";
 import type { MemoryStore } from "../../testing/memory-store.ts";
 
 export interface SimJob {
-  readonly id: string;
+  readonly name: string;
+  /** Its id is its caller's own, so it may be enqueued again. @default false: its id is one of ours */
+  readonly own?: boolean;
+  /** Not with an id of its caller's. */
   readonly queueKey?: string;
   readonly executionKey?: string;
+  /** So old when it runs that it moves from its message to a parked item. @default false */
+  readonly long?: boolean;
 }
 
 /** How many of each fault may happen in one execution. */
@@ -11,11 +17,22 @@ export interface Budget {
   readonly crashes?: number;
   readonly losses?: number;
   readonly failures?: number;
+  /** Handlers that throw `Discard`. */
+  readonly burials?: number;
   readonly cancels?: number;
-  /** A job's first message a second time, as when a publish was confirmed and its publisher died. */
+  /** A person's retries of buried jobs; two may be under way at once. */
+  readonly revives?: number;
+  readonly purges?: number;
+  /** A life's first message a second time, as when a publish was confirmed and its publisher died. */
   readonly copies?: number;
   /** Jumps to the next moment at which something falls due or lapses, while there is other work to do. */
   readonly jumps?: number;
+  /** Callers' own ids that are enqueued once more. */
+  readonly lives?: number;
+  /** Jumps beyond what the end of a job is remembered for. */
+  readonly hours?: number;
+  /** Calls of the table or the broker that fail: they never arrived, or their answer was lost. */
+  readonly errors?: number;
 }
 
 export interface Setup {
@@ -26,10 +43,29 @@ export interface Setup {
   /** The jobs are in their queue already: how they got there is not looked at. @default false */
   readonly queued?: boolean;
   readonly budget?: Budget;
+  /** By how much the clock of whoever enqueues a job the n-th time is ahead, ms. @default 0 */
+  readonly skewMs?: readonly number[];
   /** Breaks a port: what the search must then find shows that it looks. */
   sabotage?(store: MemoryStore): MemoryStore;
   /** The job whose handler kills its process, each time. */
   readonly killer?: string;
   /** The work must come to its end without any time passing: no wake-up is lost. @default false */
   readonly timeless?: boolean;
+}
+
+/** One of ours looks like all of ours: a marker for it hits whatever the clocks say. */
+export function idOf({ name, own = false }: SimJob): string {
+  return own ? name : `0192f3a4-0000-7000-8000-${Buffer.from(name).toString("hex").padStart(12, "0")}`;
+}
+
+export function queueKeyOf(job: SimJob): string | undefined {
+  return job.own === true ? ownIdKey(idOf(job)) : job.queueKey;
+}
+
+/** Something that may happen next. */
+export interface Action {
+  readonly label: string;
+  /** A fault is never needed for the work to come to its end. */
+  readonly fault: boolean;
+  do(): Promise<void>;
 }

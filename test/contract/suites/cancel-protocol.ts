@@ -96,6 +96,19 @@ export function cancelProtocolSuite(make: Make<Stores>): void {
     expect(await markedAt()).toBe(clock.now() - LIMITS.doneKeyMs / 2);
   });
 
+  it("a job that is enqueued while the cancel looks for it is cancelled with its marker, or not at all", async () => {
+    const get: QueueKeyStore["get"] = async (ref) => {
+      const found = await store.queueKeys.get(ref);
+      if (found === undefined) {
+        await claim(clock.now());
+        await store.parked.park(itemOf(OWN, clock.now()));
+      }
+      return found;
+    };
+    expect(await cancelJob({ ...deps, queueKeys: { get } }, PARTITION, OWN)).toBe("cancelled");
+    expect(await markedAt()).toBe(clock.now() + 1);
+  });
+
   it("an id of ours is hit whatever the clocks say", async () => {
     const id = newJobId();
     await store.parked.park(itemOf(id, clock.now() + 3_600_000));
