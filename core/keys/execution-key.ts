@@ -1,7 +1,7 @@
 import type { Clock } from "../contract/clock.ts";
 import { LIMITS } from "../contract/limits.ts";
 import type { JobLife } from "../job/life.ts";
-import type { NewParkedJob, ParkedRef, ParkedStore } from "../job/parked.ts";
+import type { Expedited, NewParkedJob, ParkedRef, ParkedStore } from "../job/parked.ts";
 import type { ExecutionKeyRef, ExecutionKeyStore, Lock } from "./execution-key-store.ts";
 import type { RunIdentity, Runs } from "./runs.ts";
 
@@ -93,7 +93,7 @@ export class ExecutionKeys {
     const [next, second] = await this.#store.waiters(ref, 2);
     const reserve = next === undefined ? undefined : this.#reservation(next.job);
     if (!(await this.#store.release(ref, me.run, reserve))) return;
-    await this.#wake(ref, next);
+    await this.#wake(ref, next, me.job);
     // Should the first not come in time (its queue is long, or paused), the reservation lapses, and somebody must come then.
     if (second !== undefined && reserve !== undefined) await this.#parked.expedite({ partition: ref.partition, id: second.job }, reserve.until);
   }
@@ -114,20 +114,28 @@ export class ExecutionKeys {
   /**
    * Brings the first waiter forward, beginning with `reserved`, for whom the free lock is reserved. One that is not parked
    * is on its way through its queue, or gone: its row goes (it puts a new one if it has to wait again), its reservation
-   * passes on.
+   * passes on. So it does where the job itself has just released the key: what its item is on its way to has been, and
+   * nobody else would take the row away.
    */
-  async #wake(ref: ExecutionKeyRef, reserved: JobLife | undefined): Promise<void> {
+  async #wake(ref: ExecutionKeyRef, reserved: JobLife | undefined, releaser?: string): Promise<void> {
     let next = reserved ?? (await this.#store.waiters(ref, 1))[0];
     for (let seen = 0; next !== undefined && seen < WAKE_LIMIT; seen++) {
-      const job = { partition: ref.partition, id: next.job };
-      const waked = await this.#parked.expedite(job, this.#clock.now());
-      if (waked === "expedited") this.#onDue(job);
-      if (waked !== "gone") return;
+      const job = next.job;
+      const waked = await this.#expedite(ref, job);
+      if (waked === "expedited" || (waked === "on_its_way" && job !== releaser)) return;
       await this.#store.leave(ref, next);
+      // It may have got into line anew since it was found gone, and its new row gone with the old one.
+      if ((await this.#expedite(ref, job)) === "expedited") return;
       const gone: JobLife = next;
       [next] = await this.#store.waiters(ref, 1);
       await this.#store.reserve(ref, gone.job, next === undefined ? undefined : this.#reservation(next.job));
     }
+  }
+
+  async #expedite({ partition }: ExecutionKeyRef, id: string): Promise<Expedited> {
+    const waked = await this.#parked.expedite({ partition, id }, this.#clock.now());
+    if (waked === "expedited") this.#onDue({ partition, id });
+    return waked;
   }
 
   #reservation(job: string): { job: string; until: number } {
