@@ -61,7 +61,7 @@ function tell(event: CloudEvent): void {
 /** Every line of it works when it is pasted. */
 function usage({ url, jobs, logDir }: Cloud): string {
   const [job, args] = jobs.includes("hash-file") ? ["hash-file", JSON.stringify({ path: join(ROOT, "package.json") })] : [jobs[0], "{}"];
-  const roger = url === "http://127.0.0.1:3000" ? "npm run -s roger --" : `ROGER_API=${url} npm run -s roger --`;
+  const roger = url === "http://127.0.0.1:3000" ? "npx roger" : `ROGER_API=${url} npx roger`;
   return `
 With curl:
   curl -X POST ${url}/partitions/acme/start -d '{"queues":{"default":10,"other":2}}'

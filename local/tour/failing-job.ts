@@ -17,5 +17,5 @@ export async function buryAJob(world: World): Promise<void> {
     "the failed job is listed among the buried ones",
     jobs.length,
   );
-  progress.line(`  fail ${job_id} is buried (${job.reason}): ${job.error.name}: ${job.error.message}`);
+  progress.line(`  the job "fail" is buried (${job.reason}): ${job.error.name}: ${job.error.message}`);
 }

@@ -22,9 +22,7 @@ export async function safeStop(world: World): Promise<void> {
   const cutOff = await countReady(world, "acme");
   checks.that(held === 0, "nothing of acme is held once it is stopped", held);
   checks.that(cutOff === 0, "no running job was cut off by safe-stop", cutOff);
-  progress.line(
-    `  safe-stop: acme drained, and was stopped after ${secondsSince(clock, startedAt)}; ${SAFE_JOBS} running jobs finished, ${cutOff} were cut off`,
-  );
+  progress.line(`  safe-stop: acme was stopped after ${secondsSince(clock, startedAt)}; ${SAFE_JOBS} jobs finished, ${cutOff} were cut off`);
 }
 
 /** Stop: running jobs go back to the queue; nothing is lost; started again, the rest is done. */

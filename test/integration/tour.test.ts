@@ -30,6 +30,13 @@ it("npm run tour: everything is as it must be, and nothing is left", async () =>
   expect(await tour.exit, tour.output()).toBe(0);
   expect(tour.output()).toContain("400 of 400 right");
   expect(tour.output()).toMatch(/^15 of 15 checks right/m);
+  // A terminal of 80 columns wraps none of its lines.
+  expect(
+    tour
+      .output()
+      .split("\n")
+      .filter((line) => line.length > 80),
+  ).toEqual([]);
   await nothingLeft(tour);
 }, 240_000);
 
