@@ -1,3 +1,4 @@
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../core/contract/clock.ts";
 import { composeApp } from "../../functions/app.ts";
@@ -32,6 +33,12 @@ function* references(node: unknown): Generator<string> {
 }
 
 describe("the OpenAPI document", () => {
+  it("is one of OpenAPI 3.1", async () => {
+    const validator = new Validator();
+    const verdict = await validator.validate(structuredClone(document));
+    expect([verdict, validator.version]).toEqual([{ valid: true }, "3.1"]);
+  });
+
   it("has every operation that the app serves, and no other", () => {
     const deps = { clock: systemClock, log: { info() {}, warn() {}, error() {} } } as unknown as AllDeps;
     const served = composeApp(deps).routes.filter(({ method, path }) => method !== "ALL" && path !== "/openapi.json");
