@@ -188,7 +188,8 @@ describe("an aborted run in a thread", () => {
     await kill();
     const before = handles();
     for (let i = 0; i < 3; i++) await kill();
-    await vi.waitFor(() => expect(handles()).toBeLessThanOrEqual(before), 10_000);
+    // n.b. vi.waitFor has timers of its own, which would be counted.
+    while (handles() > before) await new Promise((resolve) => setImmediate(resolve));
   });
 
   it("never begins when it was aborted before", async () => {
