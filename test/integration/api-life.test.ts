@@ -42,6 +42,8 @@ describe("a job's life through the API", () => {
     await until("the first to be reported", async () => (await job(first)).state === "running");
     const { task, started_at: since, token } = await job(first);
     expect(token).toEqual(expect.any(Number));
+    // A report of the moment in which it asked for its key may still say that it runs.
+    await until("no report says that the second runs", async () => (await job(second)).state === "parked");
     expect(await job(second)).toMatchObject({ state: "parked", waits_for: { key: "one", held_by: { job_id: first, task, since } } });
     expect((await reasons(second))[0]).toMatchObject({ code: "key_held", held_by: { job_id: first, task } });
     const third = await enqueue("third");
