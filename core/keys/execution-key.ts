@@ -82,9 +82,9 @@ export class ExecutionKeys {
       if (await this.#parked.postpone(job, rev, this.#clock.now())) return this.#onDue(job);
       // It went on its way meanwhile and may have come to its end: then nobody would take its row away while the key is free.
       await this.#store.leave(ref, waiter);
-      // Unless another run of it has got into line since: that counts on the row.
+      // Unless another run of it has got into line since, and waits: that counts on the row. What is due is on its way without one.
       const parked = await this.#parked.get(job);
-      rev = parked?.reason === "waiting" && !parked.claimed ? parked.rev : undefined;
+      rev = parked?.reason === "waiting" && !parked.claimed && parked.due > this.#clock.now() ? parked.rev : undefined;
     }
   }
 
