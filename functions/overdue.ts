@@ -1,4 +1,4 @@
-import { LIMITS } from "../core/contract/limits.ts";
+import { DUE_SHARDS } from "../core/job/due-shard.ts";
 import type { ParkedStore } from "../core/job/parked.ts";
 
 /** What is asked for, one after the other: a minute to a day. */
@@ -10,10 +10,9 @@ const AGES_MS = [60_000, 5 * 60_000, 15 * 60_000, 3_600_000, 24 * 3_600_000];
  * @returns ms, one of a few ages
  */
 export async function overdueMs(parked: Pick<ParkedStore, "due">, now: number): Promise<number> {
-  const shards = Array.from({ length: LIMITS.dueShards }, (_, shard) => shard);
   let overdue = 0;
   for (const age of AGES_MS) {
-    const late = await Promise.all(shards.map((shard) => parked.due(shard, now - age, 1)));
+    const late = await Promise.all(DUE_SHARDS.map((shard) => parked.due(shard, now - age, 1)));
     if (late.every((refs) => refs.length === 0)) break;
     overdue = age;
   }

@@ -1,5 +1,6 @@
-import { DEFAULT_TIMINGS, LIMITS } from "../core/contract/limits.ts";
+import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
 import type { JobLog } from "../core/job/context.ts";
+import { DUE_SHARDS } from "../core/job/due-shard.ts";
 import type { Hooks } from "../core/job/hooks.ts";
 import type { Registry } from "../core/job/registry.ts";
 import type { Partition } from "../core/partition/partition.ts";
@@ -107,7 +108,7 @@ export class TestWorker {
 
   async #bringDue(): Promise<void> {
     const { store, clock } = this.#options;
-    for (let shard = 0; shard < LIMITS.dueShards; shard++) {
+    for (const shard of DUE_SHARDS) {
       for (const ref of await store.parked.due(shard, clock.now(), Number.POSITIVE_INFINITY)) await this.#courier.bring(ref);
     }
   }

@@ -1,8 +1,9 @@
 import type { Clock } from "../core/contract/clock.ts";
-import { LIMITS, type Timings } from "../core/contract/limits.ts";
+import type { Timings } from "../core/contract/limits.ts";
 import type { Service } from "../core/contract/service.ts";
 import { Ticker } from "../core/contract/ticker.ts";
 import { forEachWithin } from "../core/contract/window.ts";
+import { DUE_SHARDS } from "../core/job/due-shard.ts";
 import type { Due, ParkedRef, ParkedStore } from "../core/job/parked.ts";
 import type { Courier } from "./courier.ts";
 import { DueLanes } from "./due-lanes.ts";
@@ -23,7 +24,6 @@ export interface PumpOptions {
 
 /** Keys of the index that are read at the same time. */
 const READS_AT_ONCE = 4;
-const SHARDS = Array.from({ length: LIMITS.dueShards }, (_, shard) => shard);
 
 /**
  * Looks for parked jobs whose time has come, in this task's part of the due index; the courier brings each on its way.
@@ -85,7 +85,7 @@ export class Pump implements Service {
     const failures: unknown[] = [];
     this.#more = false;
     // Dealt out among tasks with RabbitMQ: any other would sit on its part of the index.
-    const mine = SHARDS.filter((shard) => roster.owns(`due/${shard}`, { connected: true }));
+    const mine = DUE_SHARDS.filter((shard) => roster.owns(`due/${shard}`, { connected: true }));
     await forEachWithin(READS_AT_ONCE, mine, async (shard) => {
       try {
         const { due, full } = await lookAt(parked, shard, clock.now());

@@ -1,6 +1,9 @@
 import { hash32 } from "../contract/hash.ts";
 import { LIMITS } from "../contract/limits.ts";
 
+/** All keys of the due index, by number. */
+export const DUE_SHARDS: readonly number[] = Array.from({ length: LIMITS.dueShards }, (_, shard) => shard);
+
 /**
  * The key of the due index that an item lies at: one of the two that its partition has, by the item's name. Two tenants
  * share both of theirs once in 120 pairs, so a flood that one key can't take is felt at two keys of sixteen, and by

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Client } from "../../client/client.ts";
 import { type TransactJob, transactJob } from "../../client/transact-item.ts";
 import { LIMITS } from "../../core/contract/limits.ts";
+import { DUE_SHARDS } from "../../core/job/due-shard.ts";
 import { deliverOutbox } from "../../core/job/enqueue.ts";
 import { newJob } from "../../core/job/new-job.ts";
 import { keyHash } from "../../core/keys/key-hash.ts";
@@ -95,7 +96,7 @@ describe("a job as an item of the application's own transaction", () => {
     await put({ item });
     const { parked, queueKeys } = world.store;
     const now = Date.now();
-    const due = (await Promise.all(Array.from({ length: LIMITS.dueShards }, (_, shard) => parked.due(shard, now, 10)))).flat();
+    const due = (await Promise.all(DUE_SHARDS.map((shard) => parked.due(shard, now, 10)))).flat();
     expect(due).toMatchObject([{ kind: "queue_key", ref: { partition, hash: keyHash("invoice:1") } }]);
     if (due[0]?.kind !== "queue_key") throw new Error("no key is due");
     expect(await deliverOutbox({ queueKeys, parked }, due[0].ref, now, now + 30_000)).toBe(true);

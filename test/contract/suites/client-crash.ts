@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { Client, type ClientDeps } from "../../../client/client.ts";
 import { BrokerUnavailable } from "../../../core/contract/errors.ts";
-import { LIMITS } from "../../../core/contract/limits.ts";
 import { brokerQueue } from "../../../core/contract/names.ts";
 import type { JobPublisher } from "../../../core/job/broker.ts";
 import type { JobSpec } from "../../../core/job/define-job.ts";
+import { DUE_SHARDS } from "../../../core/job/due-shard.ts";
 import { DuplicateJob } from "../../../core/job/duplicate-job.ts";
 import { deliverOutbox } from "../../../core/job/enqueue.ts";
 import { decodeEnvelope, type Envelope } from "../../../core/job/envelope.ts";
@@ -191,7 +191,7 @@ async function pump({ store, clock, publisher }: CrashWorld): Promise<boolean> {
   const { parked, queueKeys } = store;
   const now = clock.now();
   let worked = false;
-  for (let shard = 0; shard < LIMITS.dueShards; shard++) {
+  for (const shard of DUE_SHARDS) {
     for (const due of await parked.due(shard, now, 100)) {
       worked = true;
       if (due.kind === "queue_key") {

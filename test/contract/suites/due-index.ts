@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { LIMITS } from "../../../core/contract/limits.ts";
-import { dueShard, dueShardsOf } from "../../../core/job/due-shard.ts";
+import { DUE_SHARDS, dueShard, dueShardsOf } from "../../../core/job/due-shard.ts";
 import type { NewParkedJob, ParkedStore } from "../../../core/job/parked.ts";
 import { keyHash } from "../../../core/keys/key-hash.ts";
 import type { QueueKeyStore } from "../../../core/keys/queue-key-store.ts";
@@ -35,8 +34,7 @@ export function dueIndexSuite(make: Make<{ readonly parked: ParkedStore; readonl
   const claim = (key: string, due: number) =>
     queueKeys.claim({ partition, key }, { outbox: jobOf(`of ${key}`, due), due, now: clock.now(), takeDone: false });
   const refOfKey = (key: string, at: number) => ({ kind: "queue_key", ref: { partition, hash: keyHash(key) }, at });
-  const due = async (now: number, limit = 100) =>
-    (await Promise.all(Array.from({ length: LIMITS.dueShards }, (_, i) => parked.due(i, now, limit)))).flat();
+  const due = async (now: number, limit = 100) => (await Promise.all(DUE_SHARDS.map((shard) => parked.due(shard, now, limit)))).flat();
 
   it("suggests both kinds, oldest first", async () => {
     const now = clock.now();

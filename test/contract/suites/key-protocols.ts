@@ -1,4 +1,4 @@
-import { LIMITS } from "../../../core/contract/limits.ts";
+import { DUE_SHARDS } from "../../../core/job/due-shard.ts";
 import type { ExecutionKeyStore } from "../../../core/keys/execution-key-store.ts";
 import type { RunIdentity } from "../../../core/keys/runs.ts";
 import type { Store } from "../../../store/store.ts";
@@ -174,7 +174,7 @@ export const KEY_PROTOCOLS: readonly Protocol[] = [
     writes: 1,
     prepare: claimKey,
     act: async (store) => {
-      const [due] = (await Promise.all(Array.from({ length: LIMITS.dueShards }, (_, shard) => store.parked.due(shard, NOW, 1)))).flat();
+      const [due] = (await Promise.all(DUE_SHARDS.map((shard) => store.parked.due(shard, NOW, 1)))).flat();
       return due?.kind === "queue_key" ? store.queueKeys.claimOutbox(due.ref, NOW, NOW + 30_000) : due;
     },
     answer: { outbox: { id: "job-1" }, due: NOW + 30_000 },

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { InvalidInput } from "../../../core/contract/errors.ts";
-import { LIMITS } from "../../../core/contract/limits.ts";
-import { dueShard } from "../../../core/job/due-shard.ts";
+import { DUE_SHARDS, dueShard } from "../../../core/job/due-shard.ts";
 import type { NewParkedJob, ParkedStore } from "../../../core/job/parked.ts";
 import { allPages, type Make } from "./world.ts";
 
@@ -90,7 +89,7 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
       const ids = Array.from({ length: 24 }, (_, i) => `job-${i}`);
       await Promise.all(ids.map((id, i) => store.park({ ...JOB, id, due: NOW - i * 10 })));
       await store.park({ ...JOB, id: "later", due: NOW + 1 });
-      for (let shard = 0; shard < LIMITS.dueShards; shard++) {
+      for (const shard of DUE_SHARDS) {
         const expected = ids.flatMap((id, i) => (shardOf(id) === shard ? [suggested(id, NOW - i * 10)] : [])).reverse();
         expect(await store.due(shard, NOW, 100)).toEqual(expected);
         expect(await store.due(shard, NOW, 100, "newest")).toEqual(expected.toReversed());
