@@ -4,6 +4,7 @@ import type { Courier } from "./courier.ts";
 import { dueName, inTurns } from "./due-look.ts";
 import type { Emit } from "./events.ts";
 import { PATIENCE_MS } from "./patient-publisher.ts";
+import { endsWithin } from "./within.ts";
 
 /** Jobs on their way to the broker at once. */
 const LANES = 50;
@@ -119,7 +120,7 @@ export class DueLanes {
     const brought = courier
       .bring(due)
       .catch((error: unknown) => emit({ type: "trouble", doing: `bringing the parked job ${name} to its queue`, error }));
-    const settled = await isSettledWithin(brought, PATIENCE_MS);
+    const settled = await endsWithin(PATIENCE_MS, brought);
     if (!settled && this.#late < LATE_AT_MOST) {
       this.#late += 1;
       void brought.then(() => {
@@ -128,17 +129,5 @@ export class DueLanes {
     } else await brought;
     this.#inLanes.delete(name);
     this.#ended.add(name);
-  }
-}
-
-async function isSettledWithin(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

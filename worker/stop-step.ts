@@ -1,4 +1,5 @@
 import type { Emit } from "./events.ts";
+import { endsWithin } from "./within.ts";
 
 export interface StopStep {
   /** What it does, for people. */
@@ -14,13 +15,6 @@ export interface StopStep {
  * @returns whether it was done
  */
 export async function doneInTime({ name, ms, emit }: StopStep, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => {
-      emit({ type: "stop_late", step: name });
-      resolve(false);
-    }, ms);
-  });
   const done = work.then(
     () => true,
     (error: unknown) => {
@@ -28,9 +22,7 @@ export async function doneInTime({ name, ms, emit }: StopStep, work: Promise<unk
       return false;
     },
   );
-  try {
-    return await Promise.race([done, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  if (await endsWithin(ms, done)) return done;
+  emit({ type: "stop_late", step: name });
+  return false;
 }

@@ -171,11 +171,12 @@ export class Worker implements Service {
     const done = (name: string, ms: number, work: Promise<unknown>): Promise<boolean> => doneInTime({ name, ms, emit }, work);
     const askedAt = clock.monotonic();
     // A start that failed has unwound itself; there is nothing left to stop.
-    let failed = this.#starting === undefined;
+    let failed = false;
     const started = this.#starting?.catch(() => {
       failed = true;
     });
-    await done("its start", timings.drain, Promise.resolve(started));
+    if (started === undefined) return;
+    await done("its start", timings.drain, started);
     if (failed) return;
     emit({ type: "draining" });
     this.#lease.drain();
