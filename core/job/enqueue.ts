@@ -2,8 +2,7 @@ import type { Clock } from "../contract/clock.ts";
 import { BrokerUnavailable } from "../contract/errors.ts";
 import type { QueueKeyHandle, QueueKeyRef } from "../keys/queue-key-ref.ts";
 import type { QueueKeyItem, QueueKeyStore } from "../keys/queue-key-store.ts";
-import type { JobLife } from "./life.ts";
-import type { NewParkedJob, ParkedStore } from "./parked.ts";
+import { lifeOfParked, type NewParkedJob, type ParkedStore } from "./parked.ts";
 
 /** The key a new job must have before it is accepted. */
 export interface NewJobKey {
@@ -84,10 +83,6 @@ export async function deliverOutbox(
   if ((await parked.park(item.outbox)) === undefined) return true;
   await queueKeys.published(handle, lifeOfParked(item.outbox));
   return true;
-}
-
-function lifeOfParked({ id, enqueuedAt }: NewParkedJob): JobLife {
-  return { job: id, enqueuedAt };
 }
 
 function isOutage(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import type { QueueKeyHandle } from "../keys/queue-key-ref.ts";
 import { type Envelope, encodeEnvelope } from "./envelope.ts";
-import type { JobStage } from "./life.ts";
+import type { JobLife, JobStage } from "./life.ts";
 
 /**
  * Why a parked job waits.
@@ -50,6 +50,10 @@ export type ParkedRef = Pick<ParkedJob, "partition" | "id">;
 export function parkedJob(envelope: Envelope, how: Pick<NewParkedJob, "reason" | "due" | "since" | "run">): NewParkedJob {
   const { partition, id, enqueued_at, name, queue, attempt } = envelope;
   return { partition, id, enqueuedAt: enqueued_at, name, queue, attempt, ...how, body: encodeEnvelope(envelope) };
+}
+
+export function lifeOfParked({ id, enqueuedAt }: NewParkedJob): JobLife {
+  return { job: id, enqueuedAt };
 }
 
 /** What the due index holds: parked jobs, and queue keys that are their own outbox. */

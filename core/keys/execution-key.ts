@@ -1,7 +1,7 @@
 import type { Clock } from "../contract/clock.ts";
 import { LIMITS } from "../contract/limits.ts";
 import type { JobLife } from "../job/life.ts";
-import type { Expedited, NewParkedJob, ParkedRef, ParkedStore } from "../job/parked.ts";
+import { type Expedited, lifeOfParked, type NewParkedJob, type ParkedRef, type ParkedStore } from "../job/parked.ts";
 import type { ExecutionKeyRef, ExecutionKeyStore, Lock } from "./execution-key-store.ts";
 import type { RunIdentity, Runs } from "./runs.ts";
 
@@ -57,7 +57,7 @@ export class ExecutionKeys {
     for (let round = 0; round < ROUNDS; round++) {
       const answer = await this.#store.acquire(ref, me, this.#clock.now(), instead);
       if (answer.acquired) {
-        await this.#store.leave(ref, { job: me.job, enqueuedAt: me.enqueuedAt });
+        await this.#store.leave(ref, me);
         return answer;
       }
       lock = answer.lock;
@@ -70,7 +70,7 @@ export class ExecutionKeys {
 
   /** The key is busy: the job is parked and gets into line. Its message may be acked once this resolves. */
   async wait(ref: ExecutionKeyRef, job: NewParkedJob): Promise<void> {
-    const waiter = { job: job.id, enqueuedAt: job.enqueuedAt };
+    const waiter = lifeOfParked(job);
     let rev = await this.#parked.park(job);
     for (let round = 0; round < ROUNDS; round++) {
       // A later attempt or life is parked: this copy is stale, and has no place in the line.
@@ -120,15 +120,14 @@ export class ExecutionKeys {
   async #wake(ref: ExecutionKeyRef, reserved: JobLife | undefined, releaser?: string): Promise<void> {
     let next = reserved ?? (await this.#store.waiters(ref, 1))[0];
     for (let seen = 0; next !== undefined && seen < WAKE_LIMIT; seen++) {
-      const job = next.job;
+      const { job } = next;
       const waked = await this.#expedite(ref, job);
       if (waked === "expedited" || (waked === "on_its_way" && job !== releaser)) return;
       await this.#store.leave(ref, next);
       // It may have got into line anew since it was found gone, and its new row gone with the old one.
       if ((await this.#expedite(ref, job)) === "expedited") return;
-      const gone: JobLife = next;
       [next] = await this.#store.waiters(ref, 1);
-      await this.#store.reserve(ref, gone.job, next === undefined ? undefined : this.#reservation(next.job));
+      await this.#store.reserve(ref, job, next === undefined ? undefined : this.#reservation(next.job));
     }
   }
 
