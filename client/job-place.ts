@@ -1,12 +1,11 @@
 import type { Clock } from "../core/contract/clock.ts";
 import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
-import type { BuriedStore } from "../core/job/buried.ts";
 import type { FailedAttempt } from "../core/job/envelope.ts";
 import { isLater } from "../core/job/life.ts";
-import { ownIdKey } from "../core/job/new-job.ts";
 import type { BurialReason } from "../core/job/outcome.ts";
-import type { ParkedReason, ParkedStore } from "../core/job/parked.ts";
-import { isOutlived, type QueueKeyItem, type QueueKeyStore } from "../core/keys/queue-key-store.ts";
+import type { ParkedReason } from "../core/job/parked.ts";
+import { type TracePorts, tracesOf } from "../core/job/traces.ts";
+import type { QueueKeyItem } from "../core/keys/queue-key-store.ts";
 import type { TaskStore } from "../core/partition/task-store.ts";
 
 /**
@@ -28,10 +27,7 @@ export type JobPlace =
     }
   | { readonly state: "unknown" };
 
-export interface PlaceDeps {
-  readonly parked: Pick<ParkedStore, "get">;
-  readonly buried: Pick<BuriedStore, "get">;
-  readonly queueKeys: Pick<QueueKeyStore, "get">;
+export interface PlaceDeps extends TracePorts {
   readonly tasks: Pick<TaskStore, "reports">;
   readonly clock: Clock;
 }
@@ -40,15 +36,8 @@ export interface PlaceDeps {
 const FRESH_MS = 4 * DEFAULT_TIMINGS.report;
 
 /** Three strong reads; for what is neither parked nor buried also what the tasks last told. */
-export async function findJob({ parked, buried, queueKeys, tasks, clock }: PlaceDeps, partition: string, id: string): Promise<JobPlace> {
-  const [item, grave, ownKey] = await Promise.all([
-    parked.get({ partition, id }),
-    buried.get(partition, id),
-    queueKeys.get({ partition, key: ownIdKey(id) }),
-  ]);
-  const key = ownKey?.jobId === id ? ownKey : undefined;
-  const waiting = item === undefined || isOutlived(item, key) ? undefined : item;
-  const dead = grave === undefined || isOutlived(grave, key) ? undefined : grave;
+export async function findJob({ tasks, clock, ...ports }: PlaceDeps, partition: string, id: string): Promise<JobPlace> {
+  const { parked: waiting, grave: dead, ownKey: key } = await tracesOf(ports, partition, id);
   if (waiting?.reason === "long" && waiting.run !== undefined) {
     return { state: "running", attempt: waiting.attempt, task: waiting.run.slice(0, waiting.run.lastIndexOf("/")) };
   }

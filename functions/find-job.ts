@@ -2,9 +2,10 @@ import type { BuriedJob } from "../core/job/buried.ts";
 import type { CancelMark } from "../core/job/cancels.ts";
 import { decodeEnvelope, type Envelope, InvalidEnvelope } from "../core/job/envelope.ts";
 import { isLater } from "../core/job/life.ts";
-import { ownIdKey } from "../core/job/new-job.ts";
+import { ownKeyOf } from "../core/job/own-id.ts";
 import type { ParkedJob } from "../core/job/parked.ts";
-import { isOutlived, type QueueKeyItem } from "../core/keys/queue-key-store.ts";
+import { isOutlived, tracesOf } from "../core/job/traces.ts";
+import type { QueueKeyItem } from "../core/keys/queue-key-store.ts";
 import type { Deps } from "./deps.ts";
 import { type RunningJobAt, readTasks, runningJobs, type TaskOverview } from "./live-tasks.ts";
 
@@ -47,22 +48,19 @@ export interface FoundJob {
  */
 export async function findJob(deps: Deps, partition: string, id: string): Promise<FoundJob> {
   const { store, clock } = deps;
-  const [item, grave, overview, mark, key] = await Promise.all([
-    store.parked.get({ partition, id }),
-    store.buried.get(partition, id),
+  const [{ parked, grave, ownKey }, overview, mark] = await Promise.all([
+    tracesOf(store, partition, id),
     readTasks(store.tasks, clock.now()),
     store.cancels.get(partition, id),
-    ownKey(deps, partition, id),
   ]);
   const reported = reportedIn(overview, partition, id);
-  const parked = item === undefined || isOutlived(item, key) ? undefined : item;
   const found = (place: JobPlace): FoundJob => ({ place, marked: mark !== undefined, overview });
-  if (grave !== undefined && !isNewer(grave, parked, reported) && !isOutlived(grave, key)) return found({ at: "buried", grave });
+  if (grave !== undefined && !isNewer(grave, parked, reported)) return found({ at: "buried", grave });
   if (parked?.reason === "cancelled") return found({ at: "cancelled" });
   if (parked?.reason === "long" && parked.run !== undefined) return found({ at: "running", task: taskOf(parked.run), reported, long: parked });
   if (parked !== undefined && (reported === undefined || parked.since >= reported.report.at)) return found(await parkedPlace(deps, parked, overview));
   if (reported !== undefined) return found({ at: "running", task: reported.report.boot, reported, long: undefined });
-  return found(key === undefined ? { at: mark === undefined ? "unknown" : "cancelled" } : byOwnKey(key, mark, clock.now()));
+  return found(ownKey === undefined ? { at: mark === undefined ? "unknown" : "cancelled" } : byOwnKey(ownKey, mark, clock.now()));
 }
 
 /** Whether a buried job has been retried since, by a person whose request died before it took the burial back; or its id has a later life. */
@@ -71,15 +69,9 @@ export async function isOver(deps: Deps, grave: BuriedJob): Promise<boolean> {
   const [parked, overview, key] = await Promise.all([
     deps.store.parked.get({ partition, id }),
     readTasks(deps.store.tasks, deps.clock.now()),
-    ownKey(deps, partition, id),
+    ownKeyOf(deps.store.queueKeys, partition, id),
   ]);
   return isNewer(grave, parked, reportedIn(overview, partition, id)) || isOutlived(grave, key);
-}
-
-/** A job with an id of its caller's has a key from its enqueueing on, until an hour after its end. */
-async function ownKey({ store }: Deps, partition: string, id: string): Promise<QueueKeyItem | undefined> {
-  const key = await store.queueKeys.get({ partition, key: ownIdKey(id) });
-  return key?.jobId === id ? key : undefined;
 }
 
 function isNewer(grave: BuriedJob, parked: ParkedJob | undefined, reported: RunningJobAt | undefined): boolean {

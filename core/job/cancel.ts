@@ -5,7 +5,7 @@ import { LIMITS } from "../contract/limits.ts";
 import type { QueueKeyStore } from "../keys/queue-key-store.ts";
 import type { PartitionStore } from "../partition/partition-store.ts";
 import { type CancelStore, EVERY_LIFE } from "./cancels.ts";
-import { ownIdKey } from "./new-job.ts";
+import { ownKeyOf } from "./own-id.ts";
 import type { ParkedRef, ParkedStore } from "./parked.ts";
 
 /** `cancelled`: it will not run. `cancelling`: it runs, or can't be seen from here; whoever has it in hands ends it, unless it ends by itself first. */
@@ -93,8 +93,8 @@ interface Target {
  * | nothing | what was enqueued half an hour ago or earlier, should there be such a message without its key |
  */
 async function targetOf({ queueKeys, parked, clock }: CancelDeps, partition: string, id: string): Promise<Target> {
-  const key = await queueKeys.get({ partition, key: ownIdKey(id) });
-  if (key?.jobId === id) {
+  const key = await ownKeyOf(queueKeys, partition, id);
+  if (key !== undefined) {
     const { enqueuedAt: life } = key;
     if (key.state === "done") return { marker: undefined, life };
     return { marker: life === undefined ? clock.now() : life + 1, life };

@@ -1,6 +1,6 @@
 import type { Envelope } from "./envelope.ts";
 import type { JobLife } from "./life.ts";
-import { ownIdKey } from "./new-job.ts";
+import { ownIdKey } from "./own-id.ts";
 
 /**
  * The time of a marker for an id of ours, which is enqueued once. A caller's own id may look like one of ours; a marker for

@@ -5,6 +5,7 @@ import { type Checked, checkArgs, type JobSpec } from "./define-job.ts";
 import type { NewJobKey } from "./enqueue.ts";
 import type { Envelope, Json } from "./envelope.ts";
 import { newJobId } from "./id.ts";
+import { ownIdKey } from "./own-id.ts";
 import { type NewParkedJob, parkedJob } from "./parked.ts";
 
 /** How a job is enqueued, beside its spec and its args. */
@@ -82,11 +83,6 @@ function queueKeyOf(spec: JobSpec, parsed: unknown, id: string | undefined): str
   if (id === undefined) return queueKey;
   if (queueKey === undefined) return ownIdKey(id);
   throw new InvalidInput("id", `job ${spec.name} has a queueKey, which keeps it from being enqueued twice already: leave the id out`);
-}
-
-/** The queue key that a caller's own id implies: the same id is accepted once while it is remembered. Never change it in a live table. */
-export function ownIdKey(id: string): string {
-  return `id:${id}`;
 }
 
 /** What a spec's own function says of args that its schema took. Whatever it throws, other args are what helps. */

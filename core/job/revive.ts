@@ -4,7 +4,7 @@ import type { BuriedJob, BuriedStore } from "./buried.ts";
 import type { CancelStore } from "./cancels.ts";
 import { acceptJob } from "./enqueue.ts";
 import { decodeEnvelope, type Envelope, InvalidEnvelope, withoutWaits } from "./envelope.ts";
-import { ownIdKey } from "./new-job.ts";
+import { ownIdKey } from "./own-id.ts";
 import { type ParkedStore, parkedJob } from "./parked.ts";
 
 export interface ReviveDeps {

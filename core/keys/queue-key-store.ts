@@ -27,11 +27,6 @@ export interface QueueKeyItem {
   readonly until?: number;
 }
 
-/** Whether a job's own-id key tells that the id is a later life's by now, which has not ended: what an item tells of an earlier one is past. */
-export function isOutlived({ enqueuedAt }: { readonly enqueuedAt?: number }, key: QueueKeyItem | undefined): boolean {
-  return key?.enqueuedAt !== undefined && key.state !== "done" && enqueuedAt !== undefined && enqueuedAt < key.enqueuedAt;
-}
-
 /**
  * Queue keys, one item each. Every method is one conditional write (or one strong read) that may be repeated without
  * harm: once it has landed, its repetition is recognised by the item and answered the same.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { LIMITS } from "../../core/contract/limits.ts";
-import { ownIdKey } from "../../core/job/new-job.ts";
+import { ownIdKey } from "../../core/job/own-id.ts";
 import type { RunningJob } from "../../core/partition/task-store.ts";
 import { JobDetailSchema, JobExplanationSchema } from "../../functions/schemas.ts";
 import { apiWorld, buriedJob, freshPartition, lease, parkedJob, report } from "../api-world.ts";

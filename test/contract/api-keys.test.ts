@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decodeEnvelope } from "../../core/job/envelope.ts";
 import { newJobId } from "../../core/job/id.ts";
-import { ownIdKey } from "../../core/job/new-job.ts";
+import { ownIdKey } from "../../core/job/own-id.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
 import { apiWorld, freshPartition, parkedJob } from "../api-world.ts";
 import { ownerOf } from "../key-owner.ts";

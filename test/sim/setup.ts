@@ -1,4 +1,4 @@
-import { ownIdKey } from "../../core/job/new-job.ts";
+import { ownIdKey } from "../../core/job/own-id.ts";
 import type { MemoryStore } from "../../testing/memory-store.ts";
 
 export interface SimJob {

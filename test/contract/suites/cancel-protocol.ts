@@ -3,7 +3,7 @@ import { LIMITS } from "../../../core/contract/limits.ts";
 import { type CancelDeps, cancelJob } from "../../../core/job/cancel.ts";
 import { type CancelStore, EVERY_LIFE } from "../../../core/job/cancels.ts";
 import { newJobId } from "../../../core/job/id.ts";
-import { ownIdKey } from "../../../core/job/new-job.ts";
+import { ownIdKey } from "../../../core/job/own-id.ts";
 import { type ParkedReason, type ParkedStore, parkedJob } from "../../../core/job/parked.ts";
 import type { QueueKeyStore } from "../../../core/keys/queue-key-store.ts";
 import type { Make, TestClock } from "./world.ts";
