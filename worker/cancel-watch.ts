@@ -7,7 +7,7 @@ import type { Partition } from "../core/partition/partition.ts";
 import type { Emit } from "./events.ts";
 
 export interface CancelWatchOptions {
-  readonly cancels: Pick<CancelStore, "list">;
+  readonly cancels: Pick<CancelStore, "list" | "get">;
   readonly clock: Pick<Clock, "monotonic">;
   readonly timings: Pick<Timings, "cancels">;
   readonly emit: Emit;
@@ -76,6 +76,16 @@ export class CancelWatch implements Service {
     const marks = this.#current(partition);
     if (marks !== undefined) return has(marks, envelope);
     return this.#load(partition).then(() => has(this.#marks.get(partition) ?? none(), envelope));
+  }
+
+  /**
+   * Whether the table says so, whatever this task has heard of yet: for a message that came from another, which may have died
+   * at its cancelling.
+   * @throws StoreUnavailable
+   */
+  async hasNow(envelope: Envelope): Promise<boolean> {
+    const mark = await this.#options.cancels.get(envelope.partition, envelope.id);
+    return mark !== undefined && hits(mark, envelope);
   }
 
   /** As far as is known in memory. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/contract/clock.ts";
 import { brokerQueue } from "../core/contract/names.ts";
-import { type CancelStore, hits } from "../core/job/cancels.ts";
+import type { CancelStore } from "../core/job/cancels.ts";
 import { decodeEnvelope, type Envelope, InvalidEnvelope, NewerEnvelope } from "../core/job/envelope.ts";
 import { lifeOf } from "../core/job/life.ts";
 import { decideOutcome, type Outcome } from "../core/job/outcome.ts";
@@ -22,7 +22,7 @@ export interface JobRunnerOptions extends PerformOptions {
   readonly keyring: Keyring;
   readonly suspects: Suspects;
   readonly cancelWatch: CancelWatch;
-  readonly cancels: Pick<CancelStore, "get" | "hit">;
+  readonly cancels: Pick<CancelStore, "hit">;
   readonly longRuns: LongRuns;
   readonly hooks: HookRunner;
   readonly clock: Clock;
@@ -97,9 +97,7 @@ export class JobRunner {
     const cancelled = cancelWatch.has(envelope);
     if (cancelled === true || (cancelled !== false && (await cancelled))) return { kind: "cancelled" };
     if (run.delivery.redelivered) {
-      // Whoever had it before may have died at its cancelling, by a marker that this task has not heard of yet.
-      const mark = await this.#options.cancels.get(envelope.partition, envelope.id);
-      if (mark !== undefined && hits(mark, envelope)) return { kind: "cancelled" };
+      if (await cancelWatch.hasNow(envelope)) return { kind: "cancelled" };
       const recorded = await recorder.wasRecorded(envelope);
       if (recorded !== undefined) return { kind: "recorded", as: recorded };
     }

@@ -20,6 +20,7 @@ function world() {
   const troubles: WorkerEvent[] = [];
   const watch = new CancelWatch({
     cancels: {
+      get: (partition, id) => cancels.get(partition, id),
       list: async (partition) => {
         state.reads += 1;
         if (state.away) throw new Error("away");
@@ -182,5 +183,15 @@ describe("a stream of cancels", () => {
     await watch.stop();
     await vi.advanceTimersByTimeAsync(10 * PAUSE_MS);
     expect(reads()).toBe(2);
+  });
+
+  it("is in the table though this task has not heard of it", async () => {
+    const { watch, cancels, reads } = world();
+    expect(await watch.hasNow(ENVELOPE)).toBe(false);
+    await cancels.mark("acme", ENVELOPE.id, 101);
+    expect(watch.has(ENVELOPE)).toBe(false);
+    expect(await watch.hasNow(ENVELOPE)).toBe(true);
+    expect(await watch.hasNow({ ...ENVELOPE, enqueued_at: 101 })).toBe(false);
+    expect(reads()).toBe(0);
   });
 });
