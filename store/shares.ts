@@ -22,7 +22,7 @@ const NO_SHARE_YET = "attribute_not_exists(shares.#queue.#task)";
  * Counts the moves of this process. Shares of a boot id are moved by its own process alone, so of two moves of one share
  * the later has the higher number.
  *
- * Without it a share could be lowered twice by one lowering (docs/decisions/0006-a-share-carries-the-number-of-its-move.md):
+ * Without it a share could be lowered twice by one lowering (docs/decisions/0007-a-share-carries-the-number-of-its-move.md):
  *
  *   task      lower 5 to 3 ── no answer ── again ──▶ done ── raise 3 to 5 ──▶ done
  *   network       └────────────── its packets were on their way all the time ─────────▶ 5 to 3, while 5 run
