@@ -51,7 +51,7 @@ const WAITS_FOR_LATER = "reason = :waiting AND due > :now AND attribute_not_exis
 const HELD_BY_ME = "#run = :run";
 const RUN = { "#run": "run" };
 /** No run is called that. */
-const NOBODY = "";
+const NOBODY = "-";
 
 const WAITING: ParkedReason = "waiting";
 const LONG: ParkedReason = "long";

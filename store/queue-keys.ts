@@ -58,7 +58,7 @@ const HELD_BY_ME = "#run = :run";
 const OUTBOX_STILL_DUE = "due <= :now AND #state = :publishing";
 
 /** No run is called that: what nobody is to be replaced by. */
-const NO_RUN = "";
+const NO_RUN = "-";
 
 const STATE = { "#state": "state" } as const;
 const RUN = { "#run": "run", "#task": "task" } as const;
