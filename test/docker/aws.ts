@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DynamoDBClient, ListTablesCommand } from "@aws-sdk/client-dynamodb";
-import { LambdaClient, ListFunctionsCommand } from "@aws-sdk/client-lambda";
 import { describeError } from "../../core/contract/errors.ts";
 
-/** The last that runs without an account. */
-const IMAGE = "localstack/localstack:4.14.0";
+/** The last that runs without an account, and one of those that ask for it and have ECS and HTTP APIs, as far as it pays for them. */
+const FREE_IMAGE = "localstack/localstack:4.14.0";
+const ACCOUNT_IMAGE = "localstack/localstack:2026.08.3";
 const PORT = 4566;
 const START_MS = 240_000;
 const POLLS = 240;
@@ -25,20 +25,25 @@ export function clientOf(endpoint: string) {
 
 /** The emulator that `AWS_ENDPOINT_URL` names: used as it is, and left running. */
 export function runningAws(): Aws | undefined {
-  const endpoint = process.env.AWS_ENDPOINT_URL;
-  return endpoint === undefined || endpoint === "" ? undefined : { endpoint, stop: async () => undefined };
+  const endpoint = process.env.AWS_ENDPOINT_URL || undefined;
+  return endpoint === undefined ? undefined : { endpoint, stop: async () => undefined };
+}
+
+/** A DynamoDB and nothing else: as the SDK reads it, `AWS_ENDPOINT_URL_DYNAMODB` names that. */
+export function runningDynamoDb(): string | undefined {
+  return process.env.AWS_ENDPOINT_URL_DYNAMODB || undefined;
 }
 
 /**
  * LocalStack in a container, or what `ROGER_LOCALSTACK_IMAGE` names instead: any image that speaks like AWS at port 4566.
- * It is given Docker's socket, because it runs each Lambda in a container of its own.
+ * It is given Docker's socket, because it runs each Lambda and each task in a container of its own.
  * @throws Error when it doesn't answer in time
  */
 export async function startAws(): Promise<Aws> {
   const { GenericContainer, getContainerRuntimeClient } = await import("testcontainers");
   const { info } = await getContainerRuntimeClient();
-  const token = process.env.LOCALSTACK_AUTH_TOKEN;
-  const container = await new GenericContainer(process.env.ROGER_LOCALSTACK_IMAGE ?? IMAGE)
+  const token = process.env.LOCALSTACK_AUTH_TOKEN || undefined;
+  const container = await new GenericContainer(process.env.ROGER_LOCALSTACK_IMAGE || (token === undefined ? FREE_IMAGE : ACCOUNT_IMAGE))
     .withExposedPorts(PORT)
     .withBindMounts([{ source: info.containerRuntime.remoteSocketPath, target: "/var/run/docker.sock" }])
     .withEnvironment(token === undefined ? {} : { LOCALSTACK_AUTH_TOKEN: token })
@@ -67,19 +72,6 @@ async function untilItAnswers(endpoint: string): Promise<void> {
       }
       await sleep(POLL_MS);
     }
-  } finally {
-    client.destroy();
-  }
-}
-
-/** Why Lambdas can't be deployed there, for people: an endpoint may be a DynamoDB and nothing else. */
-export async function whyNoLambda(endpoint: string): Promise<string | undefined> {
-  const client = new LambdaClient(clientOf(endpoint));
-  try {
-    await client.send(new ListFunctionsCommand());
-    return undefined;
-  } catch (error) {
-    return `no Lambda at ${endpoint}: ${describeError(error).message.split("\n")[0]}`;
   } finally {
     client.destroy();
   }

@@ -11,14 +11,14 @@ import { start } from "../contract/suites/world.ts";
 import { describeUnless } from "./describe-unless.ts";
 import { type RunningWorker, WorkerImage } from "./worker-image.ts";
 
-const { docker, aws } = inject("missing");
+const { docker, dynamoDb } = inject("missing");
 
 /** Dependencies, our own code, and room to grow; a task loads the image before it works. */
 const MOST_BYTES = 60_000_000;
 const PARTITION = "acme";
 const SOON = { timeout: 60_000, interval: 200 };
 
-describeUnless(docker ?? aws, "the image of worker/Dockerfile", () => {
+describeUnless(docker ?? dynamoDb, "the image of worker/Dockerfile", () => {
   const releases = new AsyncDisposableStack();
   const world = new BrokerWorld();
   let image: WorkerImage;

@@ -3,7 +3,7 @@ import { storeSuites } from "../contract/suites/store.ts";
 import { Tables } from "../contract/suites/table.ts";
 import { describeUnless } from "./describe-unless.ts";
 
-describeUnless(inject("missing").aws, "the store on an emulator of AWS", () => {
+describeUnless(inject("missing").dynamoDb, "the store on an emulated DynamoDB", () => {
   const tables = new Tables(inject("awsEndpoint"));
   afterAll(async () => {
     await tables.remove();
