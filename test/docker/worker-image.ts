@@ -42,6 +42,14 @@ export class WorkerImage {
     return (await this.inspect()).Size - base.Size;
   }
 
+  /** What all its containers have said, whoever started them. */
+  async logs(): Promise<string> {
+    const client = await docker();
+    const containers = await client.listContainers({ all: true, filters: { ancestor: [this.tag] } });
+    const logs = await Promise.all(containers.map(({ Id }) => client.getContainer(Id).logs({ stdout: true, stderr: true })));
+    return logs.map(String).join("\n");
+  }
+
   async remove(): Promise<void> {
     await (await docker()).getImage(this.tag).remove({ force: true });
   }
