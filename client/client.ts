@@ -47,7 +47,7 @@ export interface ClientDeps {
     readonly parked: Pick<ParkedStore, "park" | "get" | "cancel">;
     readonly buried: Pick<BuriedStore, "get">;
     readonly queueKeys: QueueKeyStore;
-    readonly cancels: Pick<CancelStore, "mark">;
+    readonly cancels: Pick<CancelStore, "mark" | "get">;
     readonly tasks: Pick<TaskStore, "reports">;
   };
   /** `undefined`: every job goes by way of the outbox. */

@@ -5,7 +5,7 @@ import { decodeEnvelope } from "../core/job/envelope.ts";
 import type { ParkedJob } from "../core/job/parked.ts";
 import { CommandRefused } from "../core/partition/commands.ts";
 import type { Deps } from "./deps.ts";
-import { isOver } from "./find-job.ts";
+import { findJob } from "./find-job.ts";
 import { RequestRefused } from "./problem.ts";
 import { keyRelease } from "./release-keys.ts";
 
@@ -18,7 +18,8 @@ export async function cancel(deps: Deps, partition: string, id: string): Promise
   const { store, clock } = deps;
   const ref = { partition, id };
   const grave = await store.buried.get(partition, id);
-  if (grave !== undefined && !(await isOver(deps, grave))) {
+  // It may have been retried since, or its id have a later life.
+  if (grave !== undefined && (await findJob(deps, partition, id)).place.at === "buried") {
     throw new RequestRefused("job_buried", `job ${id} is buried: it won't run unless somebody retries it; delete it if it is not wanted`);
   }
   const state = await cancelJob({ ...store, clock }, partition, id);

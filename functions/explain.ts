@@ -1,8 +1,10 @@
 import type { JobExplanation, ReasonCode, ReasonView } from "../client/views.ts";
-import type { ParkedReason } from "../core/job/parked.ts";
+import { envelopeOf } from "../core/job/envelope.ts";
+import type { ParkedJob, ParkedReason } from "../core/job/parked.ts";
+import type { JobPlace } from "../core/job/place.ts";
 import type { Registry } from "../core/job/registry.ts";
 import { listedQueues, type Partition } from "../core/partition/partition.ts";
-import type { FoundJob, JobPlace } from "./find-job.ts";
+import type { Blocker, FoundJob } from "./find-job.ts";
 import { time } from "./iso-time.ts";
 import { holderView, keyText } from "./job-views.ts";
 import { obstacles } from "./obstacles.ts";
@@ -17,20 +19,20 @@ export interface ExplainOptions {
 /** Says in plain words why a job is where it is, or does not run: pure, of what was read. */
 export function explain(id: string, found: FoundJob, options: ExplainOptions): JobExplanation {
   const { place } = found;
-  return { job_id: id, state: place.at, reasons: [...(found.marked ? marked(place) : []), ...reasonsOf(found, place, options)] };
+  return { job_id: id, state: place.at, reasons: [...(found.marked ? marked(place) : []), ...reasonsOf(found, options)] };
 }
 
 function reason(code: ReasonCode, detail: string, more: Omit<ReasonView, "code" | "detail"> = {}): ReasonView {
   return { code, detail, ...more };
 }
 
-function reasonsOf({ overview }: FoundJob, place: JobPlace, options: ExplainOptions): ReasonView[] {
+function reasonsOf({ place, blocker, overview }: FoundJob, options: ExplainOptions): ReasonView[] {
   const { partition } = options;
   switch (place.at) {
     case "running":
       return running(place, isThere(overview.leases.find(({ boot }) => boot === place.task)));
     case "parked": {
-      const waits = parked(place, options);
+      const waits = parked(place.job, blocker, options);
       const keepsFrom = obstacles(partition, place.job.queue, overview);
       // Once its time has come, what keeps it from starting tells more.
       return place.job.due > options.now ? [...waits, ...keepsFrom] : [...keepsFrom, ...waits];
@@ -97,21 +99,20 @@ const WAITS_AS: Readonly<Record<ParkedReason, string>> = {
   cancelled: "it was cancelled",
 };
 
-function parked(place: JobPlace & { at: "parked" }, { now, registry }: ExplainOptions): ReasonView[] {
-  const { job } = place;
+function parked(job: ParkedJob, blocker: Blocker | undefined, { now, registry }: ExplainOptions): ReasonView[] {
   const until = time(job.due);
   const why = WAITS_AS[job.reason];
   const timed =
     job.due > now && !job.claimed
       ? reason("parked_until", `${why}; a worker brings it to its queue at ${until}${job.reason === "waiting" ? " at the latest" : ""}`, { until })
       : reason("on_its_way", `${why}; its time has come, and a worker brings it to its queue`);
-  return [...special(place, registry), timed];
+  return [...special(job, blocker, registry), timed];
 }
 
-function special({ job, envelope, blocker }: JobPlace & { at: "parked" }, registry: Registry): ReasonView[] {
+function special(job: ParkedJob, blocker: Blocker | undefined, registry: Registry): ReasonView[] {
   switch (job.reason) {
     case "waiting":
-      return blocker === undefined ? [] : [waiting(job.id, keyText(registry, envelope, blocker), holderView(blocker.holder))];
+      return blocker === undefined ? [] : [waiting(job.id, keyText(registry, envelopeOf(job.body), blocker), holderView(blocker.holder))];
     case "unknown_name":
       return [reason("unknown_name", `no worker that met it knows a job "${job.name}"; it is offered again and again, and buried after 7 days`)];
     case "suspect":

@@ -12,11 +12,12 @@ import type {
   RunningView,
 } from "../client/views.ts";
 import type { BuriedJob } from "../core/job/buried.ts";
-import { attemptOf, type Envelope, type FailedAttempt, type Json } from "../core/job/envelope.ts";
+import { attemptOf, type Envelope, envelopeOf, type FailedAttempt, type Json } from "../core/job/envelope.ts";
 import type { ParkedJob } from "../core/job/parked.ts";
+import type { JobPlace } from "../core/job/place.ts";
 import type { Registry } from "../core/job/registry.ts";
 import type { RunningJob } from "../core/partition/task-store.ts";
-import { type Blocker, envelopeOf, type JobPlace, type KeyHolder } from "./find-job.ts";
+import type { Blocker, FoundJob, KeyHolder } from "./find-job.ts";
 import { time, timeOrNull } from "./iso-time.ts";
 import { shownArgs, showsAll } from "./registry.ts";
 
@@ -68,10 +69,10 @@ function peoplesAttempt({ attempt }: { readonly attempt: number }, envelope: Env
 }
 
 /** One job in full. */
-export function jobDetail(registry: Registry, id: string, place: JobPlace): JobDetail {
+export function jobDetail(registry: Registry, id: string, { place, blocker }: Pick<FoundJob, "place" | "blocker">): JobDetail {
   switch (place.at) {
     case "parked":
-      return parkedDetail(registry, place);
+      return parkedDetail(registry, place.job, blocker);
     case "running":
       return runningDetail(id, place);
     case "buried":
@@ -90,7 +91,8 @@ export function buriedDetail(registry: Registry, grave: BuriedJob): BuriedDetail
   return { ...buriedView(grave, envelope), args: argsOf(registry, envelope), history: grave.history.map(failedAttemptView) };
 }
 
-function parkedDetail(registry: Registry, { job, envelope, blocker }: JobPlace & { at: "parked" }): ParkedDetail {
+function parkedDetail(registry: Registry, job: ParkedJob, blocker: Blocker | undefined): ParkedDetail {
+  const envelope = envelopeOf(job.body);
   return {
     ...parkedView(job, envelope),
     args: argsOf(registry, envelope),

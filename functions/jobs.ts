@@ -46,8 +46,7 @@ export function jobsApp(deps: JobsDeps): OpenAPIHono {
   app.openapi(routes.getJob, async (c) => {
     const { partition, job } = c.req.valid("param");
     await knownPartition(deps, partition);
-    const { place } = await findJob(deps, partition, job);
-    return c.json(jobDetail(deps.registry, job, place), 200);
+    return c.json(jobDetail(deps.registry, job, await findJob(deps, partition, job)), 200);
   });
   app.openapi(routes.explainJob, async (c) => {
     const { partition: id, job } = c.req.valid("param");

@@ -1,11 +1,8 @@
-import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
+import { REPORT_FRESH_MS } from "../core/contract/limits.ts";
 import { type QueueKey, splitQueueKey } from "../core/contract/names.ts";
 import { shardOf } from "../core/partition/partition.ts";
 import type { ClusterVersion } from "../core/partition/partition-store.ts";
 import type { QueueReport, RunningJob, TaskLease, TaskReport, TaskStore } from "../core/partition/task-store.ts";
-
-/** A report older than this says nothing of now: its task is gone or cut off, even if nobody is left to declare it dead. */
-const FRESH_MS = 4 * DEFAULT_TIMINGS.report;
 
 export interface LiveTask {
   readonly lease: TaskLease;
@@ -28,7 +25,7 @@ export async function readTasks(tasks: TaskStore, now: number): Promise<TaskOver
   const live = leases
     .filter(({ dead }) => !dead)
     .map((lease) => ({ lease, report: byBoot.get(lease.boot) }))
-    .filter(({ report }) => report === undefined || now - report.at <= FRESH_MS);
+    .filter(({ report }) => report === undefined || now - report.at <= REPORT_FRESH_MS);
   return { leases, reports: byBoot, live };
 }
 
@@ -48,7 +45,7 @@ export interface QueueCounts {
 
 /** What live tasks told of every queue, looked up by partition and queue. Reports leave idle queues out. */
 export function queueCounts(overview: TaskOverview): (partition: string, key: QueueKey) => QueueCounts {
-  const reports = overview.live.flatMap(({ report }) => (report === undefined ? [] : [report]));
+  const reports = liveReports(overview);
   const all = reports.flatMap(({ at, queues }) => queues.map((queue) => ({ at, queue })));
   const byQueue = Map.groupBy(all, ({ queue }) => `${queue.partition} ${queue.key}`);
   const blindPools = new Set(reports.filter(({ counted = true }) => !counted).map(({ pool }) => pool));
@@ -65,7 +62,7 @@ function countsOf(heard: readonly Heard[], blind: boolean): QueueCounts {
 
 /** Live tasks of a pool that have told of themselves. */
 export function reportsOf(overview: TaskOverview, pool: string): TaskReport[] {
-  return overview.live.flatMap(({ report }) => (report?.pool === pool ? [report] : []));
+  return liveReports(overview).filter((report) => report.pool === pool);
 }
 
 /** Whether a task knows every command of the partition that the counters count. */
@@ -87,7 +84,10 @@ export interface RunningJobAt {
 
 /** Running jobs as live tasks last reported them. */
 export function runningJobs(overview: TaskOverview, partition: string): RunningJobAt[] {
-  return overview.live.flatMap(({ report }) =>
-    report === undefined ? [] : report.running.filter((job) => job.partition === partition).map((job) => ({ job, report })),
-  );
+  return liveReports(overview).flatMap((report) => report.running.filter((job) => job.partition === partition).map((job) => ({ job, report })));
+}
+
+/** Of tasks that are not dead, and have told of themselves lately. */
+export function liveReports({ live }: TaskOverview): TaskReport[] {
+  return live.flatMap(({ report }) => (report === undefined ? [] : [report]));
 }

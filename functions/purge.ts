@@ -1,11 +1,10 @@
 import type { Purged } from "../client/views.ts";
 import { brokerQueue } from "../core/contract/names.ts";
 import { forEachWithin } from "../core/contract/window.ts";
-import type { Envelope } from "../core/job/envelope.ts";
+import { type Envelope, envelopeOf } from "../core/job/envelope.ts";
 import { isOfLife, lifeOf } from "../core/job/life.ts";
 import type { ParkedJob, ParkedReason } from "../core/job/parked.ts";
 import type { QueuesDeps } from "./deps.ts";
-import { envelopeOf } from "./find-job.ts";
 import { type KeyRelease, keyRelease } from "./release-keys.ts";
 
 /** One request takes messages for at most so long, and before that looks through parked jobs for so long. */

@@ -5,7 +5,7 @@ import type { ExecutionKeys } from "../core/keys/execution-key.ts";
 import type { ExecutionKeyRef } from "../core/keys/execution-key-store.ts";
 import type { KeyAnswer, QueueKeys } from "../core/keys/queue-key.ts";
 import type { QueueKeyRef } from "../core/keys/queue-key-ref.ts";
-import type { RunIdentity } from "../core/keys/runs.ts";
+import { type RunIdentity, runId } from "../core/keys/runs.ts";
 import type { Debts } from "./debts.ts";
 import type { KnownRuns } from "./known-runs.ts";
 import type { Run } from "./run.ts";
@@ -129,11 +129,6 @@ export class Claims {
     };
     await paid().catch(() => debts.owe(paid));
   }
-}
-
-/** The identity of a run for keys and parked items. */
-export function runId(boot: string, run: Run): string {
-  return `${boot}/${run.number}`;
 }
 
 /** The keys of this task's jobs. */

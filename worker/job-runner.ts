@@ -5,8 +5,9 @@ import { decodeEnvelope, type Envelope, InvalidEnvelope, NewerEnvelope } from ".
 import { lifeOf } from "../core/job/life.ts";
 import { decideOutcome, type Outcome } from "../core/job/outcome.ts";
 import type { Registry } from "../core/job/registry.ts";
+import { runId } from "../core/keys/runs.ts";
 import type { CancelWatch } from "./cancel-watch.ts";
-import { type Claims, type Keyring, runId } from "./claims.ts";
+import type { Claims, Keyring } from "./claims.ts";
 import type { Emit } from "./events.ts";
 import type { HookRunner, HookStates } from "./hook-runner.ts";
 import type { LongRuns } from "./long-runs.ts";

@@ -5,7 +5,7 @@ import { Ticker } from "../core/contract/ticker.ts";
 import { forEachWithin } from "../core/contract/window.ts";
 import { decodeEnvelope, type Envelope } from "../core/job/envelope.ts";
 import { type ParkedStore, parkedJob } from "../core/job/parked.ts";
-import { runId } from "./claims.ts";
+import { runId } from "../core/keys/runs.ts";
 import type { Emit } from "./events.ts";
 import type { Run } from "./run.ts";
 import { returnsOf } from "./suspects.ts";

@@ -6,6 +6,7 @@ import { Ticker } from "../core/contract/ticker.ts";
 import { forEachWithin } from "../core/contract/window.ts";
 import type { QueueAdmin } from "../core/job/broker.ts";
 import { attemptOf } from "../core/job/envelope.ts";
+import { runId } from "../core/keys/runs.ts";
 import type { QueueReport, RunningJob, TaskReport, TaskStore } from "../core/partition/task-store.ts";
 import type { Emit } from "./events.ts";
 import type { PartitionWatch } from "./partition-watch.ts";
@@ -138,12 +139,13 @@ export class Reporter implements Service {
   }
 
   #running(): RunningJob[] {
+    const { boot, workforce } = this.#options;
     const jobs: RunningJob[] = [];
-    for (const { worker } of this.#options.workforce.queues()) {
+    for (const { worker } of workforce.queues()) {
       for (const run of worker.intake.running) {
         const { envelope, startedAt, progressed, stuckSince, token } = run;
         if (envelope === undefined) continue;
-        const { id, name, partition, queue } = envelope;
+        const { id, name, partition, queue, enqueued_at: enqueuedAt } = envelope;
         jobs.push({
           id,
           name,
@@ -151,6 +153,8 @@ export class Reporter implements Service {
           queue,
           attempt: attemptOf(envelope),
           startedAt,
+          run: runId(boot, run),
+          stage: { enqueuedAt, attempt: envelope.attempt },
           ...(progressed === undefined ? {} : { progress: progressed }),
           ...(stuckSince === undefined ? {} : { stuckSince }),
           ...(token === undefined ? {} : { token }),

@@ -128,6 +128,9 @@ export const DEFAULT_TIMINGS: Timings = {
   hook: 10_000,
 };
 
+/** A task's report that is older says nothing of now: its task is gone or cut off, even if nobody is left to declare it dead. */
+export const REPORT_FRESH_MS = 4 * DEFAULT_TIMINGS.report;
+
 /** ECS sends SIGKILL this long after SIGTERM; Fargate allows no more than 120 s. */
 export const STOP_TIMEOUT_MS = 120_000;
 /** What each step of a stop gets at most, after `drain` for its jobs, `settle` for those aborted, `hook` for hooks and shares. */

@@ -62,6 +62,21 @@ export function attemptOf({ attempt, attempts_before = 0 }: Pick<Envelope, "atte
   return attempt - attempts_before;
 }
 
+/** A body as a job; `undefined` for one that is none, or a newer build's. For those who only look at it. */
+export function envelopeOf(body: Buffer | string): Envelope | undefined {
+  try {
+    return decodeEnvelope(body);
+  } catch (error) {
+    if (error instanceof InvalidEnvelope) return undefined;
+    throw error;
+  }
+}
+
+/** The attempt of a parked or buried job as people count it. */
+export function attemptIn({ attempt, body }: { readonly attempt: number; readonly body: string }): number {
+  return attemptOf({ ...envelopeOf(body), attempt });
+}
+
 /** What every version has: enough to keep the job until a worker comes that can read the rest. */
 function isAddressed({ id, name, partition, queue, attempt, enqueued_at }: Record<string, unknown>): boolean {
   const texts = [id, name, partition, queue];

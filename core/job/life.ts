@@ -37,6 +37,15 @@ export interface JobStage {
   readonly attempt: number;
 }
 
+/** A stage as an item tells it: that of an older build does not tell the life. */
+export type ToldStage = Pick<JobStage, "attempt"> & Partial<JobStage>;
+
+/** Above 0: the first is later, by its life or else by its attempt. */
+export function compareStages(one: ToldStage, other: ToldStage): number {
+  const { enqueuedAt = other.enqueuedAt ?? 0 } = one;
+  return enqueuedAt - (other.enqueuedAt ?? enqueuedAt) || one.attempt - other.attempt;
+}
+
 export function isLater(one: JobStage, other: JobStage): boolean {
-  return one.enqueuedAt === other.enqueuedAt ? one.attempt > other.attempt : one.enqueuedAt > other.enqueuedAt;
+  return compareStages(one, other) > 0;
 }

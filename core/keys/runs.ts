@@ -8,6 +8,16 @@ export interface RunIdentity extends JobLife {
   readonly task: string;
 }
 
+/** The identity of a run for keys, parked items and reports. @param number unique in that process */
+export function runId(boot: string, { number }: { readonly number: number }): string {
+  return `${boot}/${number}`;
+}
+
+/** The task that a run of this identity is in. */
+export function taskOfRun(run: string): string {
+  return run.slice(0, run.lastIndexOf("/"));
+}
+
 /** What is known of the runs that hold keys. */
 export interface Runs {
   /**

@@ -1,4 +1,5 @@
 import type { QueueKey } from "../contract/names.ts";
+import type { JobStage } from "../job/life.ts";
 
 /** What a task tells its peers with every renewal of its lease. */
 export interface TaskState {
@@ -79,6 +80,9 @@ export interface RunningJob {
   readonly stuckSince?: number;
   /** The fencing token of its execution key. */
   readonly token?: number;
+  /** Its identity, and how far the job had come, its attempt as the protocols count it. Neither is told by an older build. */
+  readonly run?: string;
+  readonly stage?: JobStage;
 }
 
 export interface TaskStore {

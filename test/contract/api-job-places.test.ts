@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
+import { findJob } from "../../client/job-place.ts";
 import { LIMITS } from "../../core/contract/limits.ts";
 import { ownIdKey } from "../../core/job/own-id.ts";
 import type { RunningJob } from "../../core/partition/task-store.ts";
@@ -74,6 +75,26 @@ describe("a parked job in full", () => {
     await world.store.parked.park(job);
     await world.store.queueKeys.begin({ partition: p, key: "invoice:1" }, { job: job.id, enqueuedAt: job.enqueuedAt, run: "t9/1", task: "t9" }, 1, 1);
     expect(await get(p, job.id)).toMatchObject({ waits_for: { key: null, held_by: { job_id: job.id, task: "t9" } } });
+  });
+});
+
+describe("a report that is older than what became of its run", () => {
+  it.each(["parked", "buried"] as const)("is not believed: the job is %s, to the API, to a cancel and to the client", async (state) => {
+    const p = await started();
+    const startedAt = world.deps.clock.now() - 2_000;
+    const stage = { enqueuedAt: 1_000, attempt: 1 };
+    const run: RunningJob = { id: "r", name: "greet", partition: p, queue: "default", attempt: 1, startedAt, run: "t/1", stage };
+    await withTask([run], async () => {
+      expect((await get(p, "r")).state).toBe("running");
+      if (state === "parked") await world.store.parked.park(parkedJob(p, { id: "r", reason: "snoozed", due: startedAt + 60_000 }));
+      // The clock of whoever wrote this is behind that of the task.
+      else await world.store.buried.bury(buriedJob(p, { id: "r", buriedAt: startedAt - 1_000 }));
+      expect((await get(p, "r")).state).toBe(state);
+      expect((await explained(p, "r")).state).toBe(state);
+      expect(await findJob({ ...world.store, clock: world.deps.clock }, p, "r")).toMatchObject({ state, attempt: 1 });
+      const cancelled = await world.call("POST", `/partitions/${p}/jobs/r/cancel`);
+      expect(cancelled.body).toMatchObject(state === "parked" ? { state: "cancelled" } : { code: "job_buried" });
+    });
   });
 });
 

@@ -289,7 +289,7 @@ describe("cancelling", () => {
     expect(await client.get(world.partition, parked.jobId)).toEqual({ state: "cancelled" });
     expect(await client.cancel(world.partition, queued.jobId)).toBe("cancelling");
     expect(await world.store.cancels.get(world.partition, queued.jobId)).toMatchObject({ id: queued.jobId });
-    expect(await client.get(world.partition, queued.jobId)).toEqual({ state: "unknown" });
+    expect(await client.get(world.partition, queued.jobId)).toEqual({ state: "cancelled" });
     await expect(client.cancel("nobody", queued.jobId)).rejects.toMatchObject({ code: "unknown_partition" });
   });
 });

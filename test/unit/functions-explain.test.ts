@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { encodeEnvelope } from "../../core/job/envelope.ts";
 import type { ParkedJob, ParkedReason } from "../../core/job/parked.ts";
+import type { JobPlace } from "../../core/job/place.ts";
 import type { Partition } from "../../core/partition/partition.ts";
 import type { QueueReport, RunningJob, TaskLease } from "../../core/partition/task-store.ts";
 import { explain } from "../../functions/explain.ts";
-import type { Blocker, JobPlace } from "../../functions/find-job.ts";
+import type { Blocker } from "../../functions/find-job.ts";
 import type { TaskOverview } from "../../functions/live-tasks.ts";
 import { lease, report, TEST_JOBS } from "../api-world.ts";
 
@@ -41,7 +42,7 @@ function overviewOf(...tasks: readonly TaskOptions[]): TaskOverview {
 
 const IDLE = overviewOf({ boot: "t1" });
 
-function parked(reason: ParkedReason, change: Partial<ParkedJob> = {}, blocker?: Blocker): JobPlace {
+function parked(reason: ParkedReason, change: Partial<ParkedJob> = {}): JobPlace {
   const envelope = { v: 1, id: "j", name: "greet", args: { who: "you" }, partition: "acme", queue: "default", attempt: 1, enqueued_at: NOW } as const;
   const item = {
     partition: "acme",
@@ -55,21 +56,23 @@ function parked(reason: ParkedReason, change: Partial<ParkedJob> = {}, blocker?:
     rev: "r",
     body: encodeEnvelope(envelope),
   };
-  return { at: "parked", job: { ...item, reason, due: LATER, ...change }, envelope, blocker };
+  return { at: "parked", job: { ...item, reason, due: LATER, ...change } };
 }
 
 interface Asked {
   readonly overview?: TaskOverview;
   readonly partition?: Partial<Partition>;
   readonly marked?: boolean;
+  readonly blocker?: Blocker;
 }
 
-function ask(place: JobPlace, { overview = IDLE, partition = {}, marked = false }: Asked = {}) {
-  return explain("j", { place, marked, overview }, { partition: { ...PARTITION, ...partition }, registry: TEST_JOBS, now: NOW });
+function ask(place: JobPlace, { overview = IDLE, partition = {}, marked = false, blocker }: Asked = {}) {
+  return explain("j", { place, blocker, marked, overview }, { partition: { ...PARTITION, ...partition }, registry: TEST_JOBS, now: NOW });
 }
 
 const codes = (...args: Parameters<typeof ask>) => ask(...args).reasons.map(({ code }) => code);
 const UNKNOWN: JobPlace = { at: "unknown" };
+const KEY = { jobId: "j", enqueuedAt: NOW, state: "queued", attempt: 1 } as const;
 
 describe("explain: a parked job", () => {
   it.each(["outbox", "delayed", "retry", "snoozed", "long"] as const)("as %s waits until its time", (reason) => {
@@ -87,20 +90,20 @@ describe("explain: a parked job", () => {
 
   it("that waits for a key says which, and who has it since when", () => {
     const holder = { job: "x", task: "t1", since: NOW - 60_000 };
-    const { reasons } = ask(parked("waiting", {}, { key: "customer-1", holder }));
+    const { reasons } = ask(parked("waiting"), { blocker: { key: "customer-1", holder } });
     expect(reasons[0]).toEqual({
       code: "key_held",
       detail: 'the key "customer-1" is held by job x on task t1 since 2026-11-24T07:59:00.000Z',
       held_by: { job_id: "x", task: "t1", since: "2026-11-24T07:59:00.000Z" },
     });
     expect(reasons[1]).toMatchObject({ code: "parked_until", detail: expect.stringContaining("at the latest") });
-    const [unreported] = ask(parked("waiting", {}, { key: "k", holder: { ...holder, since: undefined } })).reasons;
+    const [unreported] = ask(parked("waiting"), { blocker: { key: "k", holder: { ...holder, since: undefined } } }).reasons;
     expect(unreported).toMatchObject({ detail: 'the key "k" is held by job x on task t1', held_by: { since: null } });
   });
 
   it("that waits for a free key, or for itself, says so", () => {
-    expect(codes(parked("waiting", {}, { key: "k", holder: undefined }))).toEqual(["key_free", "parked_until"]);
-    const [itself] = ask(parked("waiting", {}, { key: undefined, holder: { job: "j", task: "t2", since: undefined } })).reasons;
+    expect(codes(parked("waiting"), { blocker: { key: "k", holder: undefined } })).toEqual(["key_free", "parked_until"]);
+    const [itself] = ask(parked("waiting"), { blocker: { key: undefined, holder: { job: "j", task: "t2", since: undefined } } }).reasons;
     expect(itself).toMatchObject({ code: "key_held", detail: "another run of this very job, on task t2, may still be alive" });
   });
 
@@ -124,12 +127,12 @@ describe("explain: a job that runs", () => {
   const job: RunningJob = { id: "j", name: "greet", partition: "acme", queue: "default", attempt: 1, startedAt: NOW - 5_000, progress: 0.42 };
   const runs = (change: Partial<RunningJob> = {}): JobPlace => {
     const [task] = overviewOf({ boot: "t1", running: [{ ...job, ...change }] }).live;
-    return { at: "running", task: "t1", reported: { job: { ...job, ...change }, report: task!.report! }, long: undefined };
+    return { at: "running", task: "t1", attempt: 1, reported: { job: { ...job, ...change }, report: task!.report! }, long: undefined };
   };
 
   it("tells where, since when and how far", () => {
     expect(ask(runs()).reasons).toEqual([{ code: "running", detail: "it has been running on task t1 since 2026-11-24T07:59:55.000Z, 42 % done" }]);
-    expect(codes({ at: "running", task: "t1", reported: undefined, long: undefined })).toEqual(["running"]);
+    expect(codes({ at: "running", task: "t1", attempt: 1, reported: undefined, long: undefined })).toEqual(["running"]);
   });
 
   it("is stuck when it ignores its abort, and cancelled when that was asked for", () => {
@@ -147,11 +150,11 @@ describe("explain: a job that runs", () => {
 describe("explain: a job that leaves no trace", () => {
   it("and that nothing keeps back is queued, has ended, or never was", () => {
     expect(codes(UNKNOWN)).toEqual(["not_seen"]);
-    expect(codes({ at: "queued" })).toEqual(["not_seen"]);
+    expect(codes({ at: "queued", key: KEY })).toEqual(["not_seen"]);
   });
 
   it("and that which of its queues it is in is not remembered", () => {
-    expect(ask({ at: "queued" }).reasons).toMatchObject([
+    expect(ask({ at: "queued", key: KEY }).reasons).toMatchObject([
       { detail: expect.stringContaining(": default, mail, or one that the partition does not list any more") },
     ]);
   });

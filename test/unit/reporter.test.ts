@@ -1,9 +1,11 @@
 import { expect, it } from "vitest";
 import { DEFAULT_TIMINGS } from "../../core/contract/limits.ts";
+import { runId } from "../../core/keys/runs.ts";
 import { applyCommand } from "../../core/partition/commands.ts";
 import type { TaskReport } from "../../core/partition/task-store.ts";
 import { virtualClock } from "../../testing/clock.ts";
 import { Reporter, type ReporterOptions } from "../../worker/reporter.ts";
+import { Run } from "../../worker/run.ts";
 
 const rows = Array.from({ length: 6 }, (_, i) => applyCommand(`p${i}`, undefined, { type: "start", pools: { default: { default: 1 } } }));
 
@@ -13,8 +15,9 @@ async function reportOf(options: {
   readonly connected?: boolean;
   readonly othersConnected?: boolean;
   readonly owns?: (duty: string) => boolean;
+  readonly running?: readonly Run[];
 }): Promise<{ readonly report: TaskReport; readonly asked: readonly string[]; readonly troubles: readonly unknown[] }> {
-  const { depth = async () => 0, connected = true, othersConnected = false, owns = () => true } = options;
+  const { depth = async () => 0, connected = true, othersConnected = false, owns = () => true, running = [] } = options;
   const clock = virtualClock();
   const asked: string[] = [];
   const troubles: unknown[] = [];
@@ -35,7 +38,12 @@ async function reportOf(options: {
       },
       watch: { all: () => rows.values(), applied: [1] },
       roster: { owns: (duty: string) => owns(duty), othersConnected: () => othersConnected },
-      workforce: { rested: async () => undefined, queues: () => [], partitions: new Map(), running: () => [] },
+      workforce: {
+        rested: async () => undefined,
+        queues: () => [{ partition: "p0", worker: { queue: "default", share: 1, intake: { running: new Set(running) } } }],
+        partitions: new Map(),
+        running: () => [],
+      },
       turns: { busy: 0 },
       clock,
       timings: DEFAULT_TIMINGS,
@@ -82,4 +90,12 @@ it("counts no longer than until the next report is due: what is left is uncounte
   const { report, asked } = await reportOf({ depth: async () => 1 });
   expect(asked).toHaveLength(4);
   expect(report.queues.filter(({ uncounted }) => uncounted)).toHaveLength(2);
+});
+
+it("names each run, and how far its job had come", async () => {
+  const run = new Run({ delivery: undefined as never, receivedAt: 0, startedAt: 5_000, makeLog: () => undefined as never });
+  run.decoded({ v: 1, id: "j", name: "greet", args: {}, partition: "p0", queue: "default", attempt: 4, attempts_before: 3, enqueued_at: 1_000 });
+  const { report } = await reportOf({ running: [run] });
+  const job = { id: "j", name: "greet", partition: "p0", queue: "default", attempt: 1, startedAt: 5_000 };
+  expect(report.running).toEqual([{ ...job, run: runId("me", run), stage: { enqueuedAt: 1_000, attempt: 4 } }]);
 });
