@@ -3,6 +3,7 @@ import { envelopeOf } from "../core/job/envelope.ts";
 import type { ParkedJob, ParkedReason } from "../core/job/parked.ts";
 import type { JobPlace } from "../core/job/place.ts";
 import type { Registry } from "../core/job/registry.ts";
+import type { QueueKeyItem } from "../core/keys/queue-key-store.ts";
 import { listedQueues, type Partition } from "../core/partition/partition.ts";
 import type { Blocker, FoundJob } from "./find-job.ts";
 import { time } from "./iso-time.ts";
@@ -48,7 +49,7 @@ function reasonsOf({ place, blocker, overview }: FoundJob, options: ExplainOptio
     case "cancelled":
       return [reason("cancelled", "it was cancelled: it will not start any more")];
     case "queued":
-      return [...obstacles(partition, undefined, overview), reason("not_seen", `it is on its way through its queue: ${someQueue(partition)}`)];
+      return [...obstacles(partition, place.key.queue, overview), reason("not_seen", `it is on its way through ${queueOf(place.key, partition)}`)];
     case "unknown":
       return [
         ...obstacles(partition, undefined, overview),
@@ -57,9 +58,10 @@ function reasonsOf({ place, blocker, overview }: FoundJob, options: ExplainOptio
   }
 }
 
-/** Its key does not say which, so what is told of queues is told of all that are listed. */
-function someQueue(partition: Partition): string {
-  return [...listedQueues(partition), "or one that the partition does not list any more"].join(", ");
+/** The key of an older build does not say which; then what is told of queues is told of all that are listed. */
+function queueOf({ queue }: QueueKeyItem, partition: Partition): string {
+  if (queue !== undefined) return `queue "${queue}"`;
+  return `its queue: ${[...listedQueues(partition), "or one that the partition does not list any more"].join(", ")}`;
 }
 
 /** What a wish to cancel means to a job that is still about. */

@@ -101,15 +101,15 @@ function parkedDetail(registry: Registry, job: ParkedJob, blocker: Blocker | und
   };
 }
 
-/** A long job that no report lists yet is known by its item alone. */
-function runningDetail(id: string, { task, reported, long }: JobPlace & { at: "running" }): RunningDetail {
+/** Until a report lists it, a long job is known by its item, another by the key of its id. */
+function runningDetail(id: string, { task, queue, reported, long }: JobPlace & { at: "running" }): RunningDetail {
   if (reported !== undefined) return runningView(reported.job, task);
   const envelope = long === undefined ? undefined : envelopeOf(long.body);
   return {
     state: "running",
     job_id: id,
     name: long?.name ?? null,
-    queue: long?.queue ?? null,
+    queue: queue ?? null,
     attempt: envelope === undefined ? null : attemptOf(envelope),
     task,
     started_at: null,

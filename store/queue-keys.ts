@@ -16,6 +16,8 @@ interface KeyItem extends Key {
   /** Not in an item of an older build. */
   readonly enqueued_at?: number;
   readonly state: QueueKeyState;
+  /** Not in an item of an older build. */
+  readonly queue?: string;
   readonly attempt: number;
   readonly run?: string;
   readonly task?: string;
@@ -61,6 +63,7 @@ const OUTBOX_STILL_DUE = "due <= :now AND #state = :publishing";
 const NO_RUN = "-";
 
 const STATE = { "#state": "state" } as const;
+const QUEUE = { "#queue": "queue" } as const;
 const RUN = { "#run": "run", "#task": "task" } as const;
 const UNTIL = { "#until": "until" } as const;
 
@@ -80,7 +83,7 @@ export function queueKeyStore(table: Table): QueueKeyStore {
 /** n.b. `claim_rev` also keeps a repetition that comes late from claiming anew what is done by then; where only a later attempt may, that does. */
 async function claim(table: Table, ref: QueueKeyRef, wanted: Parameters<QueueKeyStore["claim"]>[1]): ReturnType<QueueKeyStore["claim"]> {
   const { outbox, due, now, takeDone } = wanted;
-  const { id, enqueuedAt, attempt } = outbox;
+  const { id, enqueuedAt, queue, attempt } = outbox;
   const key = keyOf(ref);
   const rev = newRev();
   const { written } = await updateItem<KeyItem>(
@@ -88,13 +91,14 @@ async function claim(table: Table, ref: QueueKeyRef, wanted: Parameters<QueueKey
     key,
     {
       update:
-        "SET job_id = :job, enqueued_at = :life, #state = :publishing, attempt = :attempt, outbox = :outbox, due = :due, due_pk = :due_pk, " +
-        "rev = :rev, claim_rev = :rev REMOVE #run, #task, #until, expires",
+        "SET job_id = :job, enqueued_at = :life, #state = :publishing, #queue = :queue, attempt = :attempt, outbox = :outbox, due = :due, " +
+        "due_pk = :due_pk, rev = :rev, claim_rev = :rev REMOVE #run, #task, #until, expires",
       condition: takeDone ? FREE_TO_ANY_JOB : FREE_TO_THIS_JOB,
-      names: { ...STATE, ...RUN, ...UNTIL },
+      names: { ...STATE, ...QUEUE, ...RUN, ...UNTIL },
       values: {
         ":job": id,
         ":life": enqueuedAt,
+        ":queue": queue,
         ":publishing": "publishing",
         ":done": "done",
         ":attempt": attempt,
@@ -114,8 +118,20 @@ async function claim(table: Table, ref: QueueKeyRef, wanted: Parameters<QueueKey
 export function claimedItem(ref: QueueKeyRef, claimed: { readonly outbox: NewParkedJob; readonly due: number }, rev: string): KeyItem {
   const { outbox, due } = claimed;
   const key = keyOf(ref);
-  const { id: job_id, enqueuedAt: enqueued_at, attempt } = outbox;
-  return { ...key, job_id, enqueued_at, state: "publishing", attempt, outbox, due, due_pk: dueKey(ref.partition, key.sk), rev, claim_rev: rev };
+  const { id: job_id, enqueuedAt: enqueued_at, queue, attempt } = outbox;
+  return {
+    ...key,
+    job_id,
+    enqueued_at,
+    state: "publishing",
+    queue,
+    attempt,
+    outbox,
+    due,
+    due_pk: dueKey(ref.partition, key.sk),
+    rev,
+    claim_rev: rev,
+  };
 }
 
 async function published(table: Table, by: QueueKeyHandle | QueueKeyRef, { job, enqueuedAt }: JobLife): Promise<boolean> {
@@ -134,7 +150,7 @@ async function published(table: Table, by: QueueKeyHandle | QueueKeyRef, { job, 
   return written;
 }
 
-/** A run begins once: where it stands, its write has landed, whichever repetition it was. */
+/** n.b. the key may have been another life's, whose queue is none of this one's. A run begins once: where it stands, its write has landed, whichever repetition it was. */
 async function begin(
   table: Table,
   ref: QueueKeyRef,
@@ -148,13 +164,14 @@ async function begin(
     keyOf(ref),
     {
       update:
-        "SET job_id = :job, enqueued_at = :life, #state = :running, attempt = :attempt, #run = :run, #task = :task, rev = :rev " +
-        "REMOVE outbox, due, due_pk, #until, expires",
+        "SET job_id = :job, enqueued_at = :life, #state = :running, attempt = :attempt, #run = :run, #task = :task, rev = :rev" +
+        `${me.queue === undefined ? " REMOVE #queue," : ", #queue = :queue REMOVE"} outbox, due, due_pk, #until, expires`,
       condition: NO_KEY_OR_MY_TURN,
-      names: { ...STATE, ...RUN, ...UNTIL },
+      names: { ...STATE, ...QUEUE, ...RUN, ...UNTIL },
       values: {
         ":job": me.job,
         ":life": me.enqueuedAt,
+        ...(me.queue === undefined ? {} : { ":queue": me.queue }),
         ":running": "running",
         ":done": "done",
         ":attempt": attempt,
@@ -263,11 +280,12 @@ export function handleOf({ pk, sk }: Key): QueueKeyHandle {
   return { partition: pk.slice(PREFIX.length), hash: sk };
 }
 
-function toItem({ job_id, enqueued_at, state, attempt, run, task, outbox, due, until }: KeyItem): QueueKeyItem {
+function toItem({ job_id, enqueued_at, state, queue, attempt, run, task, outbox, due, until }: KeyItem): QueueKeyItem {
   return {
     jobId: job_id,
     ...(enqueued_at === undefined ? {} : { enqueuedAt: enqueued_at }),
     state,
+    ...(queue === undefined ? {} : { queue }),
     attempt,
     ...(run === undefined ? {} : { run }),
     ...(task === undefined ? {} : { task }),

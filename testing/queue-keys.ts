@@ -15,8 +15,8 @@ export function memoryQueueKeys({ state, clock, hook }: MemoryWorld): QueueKeySt
       const found = itemOf(state, ref);
       if (found !== undefined && !mayClaim(found, claim)) return { claimed: false, holder: found };
       const { outbox, due } = claim;
-      const { id: jobId, enqueuedAt, attempt } = outbox;
-      write(state, ref, { jobId, enqueuedAt, state: "publishing", attempt, outbox, due });
+      const { id: jobId, enqueuedAt, queue, attempt } = outbox;
+      write(state, ref, { jobId, enqueuedAt, queue, state: "publishing", attempt, outbox, due });
       return { claimed: true };
     },
     published: (ref, life) => {
@@ -26,8 +26,8 @@ export function memoryQueueKeys({ state, clock, hook }: MemoryWorld): QueueKeySt
     begin: (ref, me, attempt, now, instead) => {
       const found = itemOf(state, ref);
       if (found !== undefined && !isLapsed(found, now) && !mayBegin(found, me, attempt, instead)) return { began: false, found };
-      const { job: jobId, enqueuedAt, run, task } = me;
-      write(state, ref, { jobId, enqueuedAt, state: "running", attempt, run, task });
+      const { job: jobId, enqueuedAt, run, task, queue } = me;
+      write(state, ref, { jobId, enqueuedAt, ...(queue === undefined ? {} : { queue }), state: "running", attempt, run, task });
       return { began: true };
     },
     giveBack: (ref, run, attempt) => {
@@ -70,8 +70,8 @@ function isOf(found: QueueKeyItem | undefined, life: JobLife): found is QueueKey
   return found?.jobId === life.job && isOfLife(found, life);
 }
 
-function ownerOf({ jobId, enqueuedAt }: QueueKeyItem): Pick<QueueKeyItem, "jobId" | "enqueuedAt"> {
-  return { jobId, ...(enqueuedAt === undefined ? {} : { enqueuedAt }) };
+function ownerOf({ jobId, enqueuedAt, queue }: QueueKeyItem): Pick<QueueKeyItem, "jobId" | "enqueuedAt" | "queue"> {
+  return { jobId, ...(enqueuedAt === undefined ? {} : { enqueuedAt }), ...(queue === undefined ? {} : { queue }) };
 }
 
 /** By nobody, or by one of these runs. */

@@ -46,9 +46,9 @@ export class Claims {
   readonly #executionKey: ExecutionKeyRef | undefined;
 
   constructor(options: KeyringOptions, envelope: Envelope, run: Run) {
-    const { partition, attempt, queue_key, execution_key } = envelope;
+    const { partition, queue, attempt, queue_key, execution_key } = envelope;
     this.#options = options;
-    this.#me = { ...lifeOf(envelope), run: runId(options.boot, run), task: options.boot };
+    this.#me = { ...lifeOf(envelope), run: runId(options.boot, run), task: options.boot, queue };
     this.#attempt = attempt;
     this.#queueKey = queue_key === undefined ? undefined : { partition, key: queue_key };
     this.#executionKey = execution_key === undefined ? undefined : { partition, key: execution_key };

@@ -22,6 +22,8 @@ export type JobPlace =
       readonly task: string;
       /** As people count it, once a report or an item tells; until then as the key counts. */
       readonly attempt: number;
+      /** `undefined`: by a key of an older build. */
+      readonly queue: string | undefined;
       /** Absent until its task's next report. */
       readonly reported: ReportedRun | undefined;
       /** Its item, if it runs for long. */
@@ -53,7 +55,7 @@ export function placeOf({ parked, grave, ownKey: key, mark }: JobTraces, told: R
   const run = runOf(told, key);
   if (grave !== undefined && !hasGoneOn(grave, { parked, run, key })) return { at: "buried", grave };
   if (parked !== undefined && !hasBegun(parked, run, key)) return byItem(parked, run);
-  if (run !== undefined) return { at: "running", task: run.report.boot, attempt: run.job.attempt, reported: run, long: undefined };
+  if (run !== undefined) return byReport(run);
   if (key !== undefined) return byKey(key, mark);
   return { at: mark === undefined ? "unknown" : "cancelled" };
 }
@@ -108,19 +110,24 @@ function hasBegun(parked: ParkedJob, run: ReportedRun | undefined, key: QueueKey
   return run.job.startedAt > parked.since;
 }
 
+function byReport(run: ReportedRun): JobPlace {
+  const { attempt, queue } = run.job;
+  return { at: "running", task: run.report.boot, attempt, queue, reported: run, long: undefined };
+}
+
 function byItem(parked: ParkedJob, run: ReportedRun | undefined): JobPlace {
   if (parked.reason === "cancelled") return { at: "cancelled" };
   if (parked.reason !== "long" || parked.run === undefined) return { at: "parked", job: parked };
   const task = taskOfRun(parked.run);
   const isIt = run?.job.run === undefined ? run?.report.boot === task : run.job.run === parked.run;
-  return { at: "running", task, attempt: attemptIn(parked), reported: isIt ? run : undefined, long: parked };
+  return { at: "running", task, attempt: attemptIn(parked), queue: parked.queue, reported: isIt ? run : undefined, long: parked };
 }
 
 /** A marker that hits the life may have been overruled by a person's retry; but not at the first attempt. */
 function byKey(key: QueueKeyItem, mark: CancelMark | undefined): JobPlace {
-  const { state, enqueuedAt, attempt, task, outbox, until = 0 } = key;
+  const { state, queue, enqueuedAt, attempt, task, outbox, until = 0 } = key;
   if (state === "done") return mark?.hitLife !== undefined && mark.hitLife === enqueuedAt ? { at: "cancelled" } : { at: "done", until };
-  if (state === "running" && task !== undefined) return { at: "running", task, attempt, reported: undefined, long: undefined };
+  if (state === "running" && task !== undefined) return { at: "running", task, attempt, queue, reported: undefined, long: undefined };
   if (outbox !== undefined) return { at: "parked", job: { ...outbox, claimed: false, rev: "" } };
   const isHit = mark !== undefined && enqueuedAt !== undefined && enqueuedAt < mark.at && attempt === 1;
   return isHit ? { at: "cancelled" } : { at: "queued", key };

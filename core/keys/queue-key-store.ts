@@ -14,6 +14,8 @@ export interface QueueKeyItem {
   /** With `jobId` the life that has the key, see core/job/life.ts; absent in an item of an older build. */
   readonly enqueuedAt?: number;
   readonly state: QueueKeyState;
+  /** The queue that its job goes to, for people; absent in an item of an older build. */
+  readonly queue?: string;
   /** The attempt that the key is at; copies of earlier ones are stale. */
   readonly attempt: number;
   /** Only while `running`. */

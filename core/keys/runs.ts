@@ -6,6 +6,8 @@ export interface RunIdentity extends JobLife {
   readonly run: string;
   /** The task that runs it: its boot id. */
   readonly task: string;
+  /** The queue of its job, for a key to tell people. */
+  readonly queue?: string;
 }
 
 /** The identity of a run for keys, parked items and reports. @param number unique in that process */

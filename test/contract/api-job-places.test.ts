@@ -151,8 +151,12 @@ describe("a job with an id of its caller's", () => {
     const life = await ownerOf(world.store.queueKeys, ref);
     await world.store.queueKeys.published(ref, life);
     expect(await get(p, "mine")).toEqual({ state: "queued", job_id: "mine" });
-    await world.store.queueKeys.begin(ref, { ...life, run: "t/1", task: "t" }, 1, world.deps.clock.now());
-    expect(await get(p, "mine")).toMatchObject({ state: "running", task: "t", name: null, started_at: null });
+    expect((await explained(p, "mine")).reasons).toMatchObject([{ code: "no_task", queue: "default" }, { code: "not_seen" }]);
+    await world.call("POST", `/partitions/${p}/reconfigure`, { queues: { mail: 1 } });
+    const [unlisted] = (await explained(p, "mine")).reasons;
+    expect(unlisted).toMatchObject({ code: "queue_not_listed", queue: "default", detail: expect.stringContaining("it lists mail") });
+    await world.store.queueKeys.begin(ref, { ...life, run: "t/1", task: "t", queue: "default" }, 1, world.deps.clock.now());
+    expect(await get(p, "mine")).toMatchObject({ state: "running", task: "t", name: null, queue: "default", started_at: null });
     const until = world.deps.clock.now() + LIMITS.doneKeyMs;
     await world.store.queueKeys.finish(ref, "t/1", until);
     expect(await get(p, "mine")).toEqual({ state: "done", job_id: "mine", remembered_until: new Date(until).toISOString() });

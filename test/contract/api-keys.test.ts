@@ -26,6 +26,7 @@ describe("a job with keys", () => {
     expect(await world.store.queueKeys.get({ partition: p, key: "invoice:1" })).toEqual({
       jobId: body.job_id,
       enqueuedAt: parked?.enqueuedAt,
+      queue: "default",
       state: "queued",
       attempt: 1,
     });

@@ -151,7 +151,7 @@ describe("keys", () => {
     const { jobId } = await client.enqueue(bill, { invoice: "1" }, { partition: world.partition });
     const ref = { partition: world.partition, key: "invoice:1" };
     const life = await ownerOf(world.store.queueKeys, ref);
-    expect(await world.store.queueKeys.get(ref)).toEqual({ jobId, enqueuedAt: life.enqueuedAt, state: "queued", attempt: 1 });
+    expect(await world.store.queueKeys.get(ref)).toEqual({ jobId, enqueuedAt: life.enqueuedAt, queue: "default", state: "queued", attempt: 1 });
     expect(await world.queued()).toMatchObject([{ id: jobId, queue_key: "invoice:1" }]);
 
     const second = client.enqueue(bill, { invoice: "1" }, { partition: world.partition });

@@ -127,12 +127,19 @@ describe("explain: a job that runs", () => {
   const job: RunningJob = { id: "j", name: "greet", partition: "acme", queue: "default", attempt: 1, startedAt: NOW - 5_000, progress: 0.42 };
   const runs = (change: Partial<RunningJob> = {}): JobPlace => {
     const [task] = overviewOf({ boot: "t1", running: [{ ...job, ...change }] }).live;
-    return { at: "running", task: "t1", attempt: 1, reported: { job: { ...job, ...change }, report: task!.report! }, long: undefined };
+    return {
+      at: "running",
+      task: "t1",
+      attempt: 1,
+      queue: "default",
+      reported: { job: { ...job, ...change }, report: task!.report! },
+      long: undefined,
+    };
   };
 
   it("tells where, since when and how far", () => {
     expect(ask(runs()).reasons).toEqual([{ code: "running", detail: "it has been running on task t1 since 2026-11-24T07:59:55.000Z, 42 % done" }]);
-    expect(codes({ at: "running", task: "t1", attempt: 1, reported: undefined, long: undefined })).toEqual(["running"]);
+    expect(codes({ at: "running", task: "t1", attempt: 1, queue: "default", reported: undefined, long: undefined })).toEqual(["running"]);
   });
 
   it("is stuck when it ignores its abort, and cancelled when that was asked for", () => {
@@ -151,6 +158,17 @@ describe("explain: a job that leaves no trace", () => {
   it("and that nothing keeps back is queued, has ended, or never was", () => {
     expect(codes(UNKNOWN)).toEqual(["not_seen"]);
     expect(codes({ at: "queued", key: KEY })).toEqual(["not_seen"]);
+  });
+
+  it("is told by the key of its id to be in a queue that is not listed any more", () => {
+    const { reasons } = ask({ at: "queued", key: { ...KEY, queue: "gone" } });
+    expect(reasons).toMatchObject([
+      { code: "queue_not_listed", queue: "gone", detail: 'partition acme does not list queue "gone"; it lists default, mail' },
+      { code: "not_seen", detail: 'it is on its way through queue "gone"' },
+    ]);
+    const paused = { partition: { paused: ["mail"] } };
+    expect(codes({ at: "queued", key: { ...KEY, queue: "mail" } }, paused)).toEqual(["queue_paused", "not_seen"]);
+    expect(codes({ at: "queued", key: { ...KEY, queue: "default" } }, paused)).toEqual(["not_seen"]);
   });
 
   it("and that which of its queues it is in is not remembered", () => {

@@ -120,9 +120,9 @@ describe("of what is told", () => {
   it("a long job's item names its run: a report of another one adds nothing to it", () => {
     const long = { ...parked, reason: "long", run: "t2/7" } as const;
     const place = (told: ReportedRun) => placeOf({ ...NOTHING, parked: long }, told);
-    expect(place(running(second, 4_000, "t1/3"))).toEqual({ at: "running", task: "t2", attempt: 2, reported: undefined, long });
+    expect(place(running(second, 4_000, "t1/3"))).toEqual({ at: "running", task: "t2", attempt: 2, queue: "default", reported: undefined, long });
     const told = running(second, 4_000, "t2/7");
-    expect(place(told)).toEqual({ at: "running", task: "t2", attempt: 2, reported: told, long });
+    expect(place(told)).toEqual({ at: "running", task: "t2", attempt: 2, queue: "default", reported: told, long });
   });
 
   it("a marker says so where nothing else does, and of a life that nobody has retried since", () => {

@@ -55,13 +55,15 @@ export function livesSuite(make: Make<Stores>): void {
   describe("a queue key", () => {
     it("tells whose life has it, whoever took it", async () => {
       await claim(FIRST);
-      expect(await key()).toMatchObject({ jobId: ID, enqueuedAt: FIRST.enqueuedAt });
-      await store.queueKeys.begin(KEY, runOf(FIRST), 1, clock.now());
+      expect(await key()).toMatchObject({ jobId: ID, enqueuedAt: FIRST.enqueuedAt, queue: "default" });
+      await store.queueKeys.begin(KEY, { ...runOf(FIRST), queue: "default" }, 1, clock.now());
       await store.queueKeys.finish(KEY, "boot/1", clock.now() + 1_000);
-      expect(await key()).toMatchObject({ state: "done", enqueuedAt: FIRST.enqueuedAt });
+      expect(await key()).toMatchObject({ state: "done", enqueuedAt: FIRST.enqueuedAt, queue: "default" });
       clock.advance(1_000);
       await store.queueKeys.begin(KEY, runOf(SECOND), 1, clock.now());
       expect(await key()).toMatchObject({ state: "running", enqueuedAt: SECOND.enqueuedAt });
+      // This run did not tell its queue, and that of the first is not its own.
+      expect(await key()).not.toHaveProperty("queue");
     });
 
     it("of the second is not begun, told or freed by what is left of the first", async () => {

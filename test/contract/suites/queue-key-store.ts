@@ -12,9 +12,9 @@ const REF: QueueKeyRef = { partition: "acme.corp-1", key: KEY };
 const HANDLE = { partition: REF.partition, hash: keyHash(KEY) };
 const JOB = "0192f3a4-1.2:x-9";
 const ENQUEUED = 1_800_000_000_000;
-const MINE = { jobId: JOB, enqueuedAt: ENQUEUED };
+const MINE = { jobId: JOB, enqueuedAt: ENQUEUED, queue: "mail" };
 
-const run = (n: number, job = JOB): RunIdentity => ({ job, enqueuedAt: ENQUEUED, run: `boot-${n}.1`, task: `boot-${n}` });
+const run = (n: number, job = JOB): RunIdentity => ({ job, enqueuedAt: ENQUEUED, run: `boot-${n}.1`, task: `boot-${n}`, queue: MINE.queue });
 const ME = run(1);
 const OTHER = run(2);
 
@@ -30,7 +30,7 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
     id: job,
     enqueuedAt: ENQUEUED,
     name: "send-invoice",
-    queue: "mail",
+    queue: MINE.queue,
     attempt,
     reason: "delayed",
     due: clock.now() + 3_600_000,
@@ -45,8 +45,8 @@ export function queueKeyStoreSuite(make: Make<QueueKeyStore>): void {
       takeDone: change.takeDone ?? true,
     });
   const publishing = (job = JOB, attempt = 1): QueueKeyItem => ({
+    ...MINE,
     jobId: job,
-    enqueuedAt: ENQUEUED,
     state: "publishing",
     attempt,
     outbox: outboxOf(job, attempt),
