@@ -7,11 +7,11 @@ const POOL: Option = { type: "string", multiple: true, value: "<pool>:<queue>=<n
 
 const start: Command = {
   name: "start",
-  summary: "start a partition, or replace the queues of a running one",
-  usage: "<partition> <queue>=<max_workers>…",
+  summary: "start a partition, or replace the queues of a running one; without queues, with those that it has",
+  usage: "<partition> [<queue>=<max_workers>…]",
   positionals: [1, 51],
   options: { pool: POOL, wait: WAIT },
-  examples: ["start acme default=10 other=2", "start acme default=10 --pool big:video=1 --wait 10"],
+  examples: ["start acme default=10 other=2", "start acme", "start acme default=10 --pool big:video=1 --wait 10"],
   run: async (input) => shown(await input.api.start(positional(input, 0), queueLists(input), waitOf(input))),
 };
 
@@ -22,7 +22,12 @@ const reconfigure: Command = {
   positionals: [1, 51],
   options: { pool: POOL, wait: WAIT },
   examples: ["reconfigure acme default=4"],
-  run: async (input) => shown(await input.api.reconfigure(positional(input, 0), queueLists(input), waitOf(input))),
+  run: async (input) => {
+    const lists = queueLists(input);
+    // The list is complete: to forget it would stop every queue that the partition has.
+    if (lists === undefined) throw new UsageError("name each queue and its max_workers, as in default=10");
+    return shown(await input.api.reconfigure(positional(input, 0), lists, waitOf(input)));
+  },
 };
 
 const safeStop: Command = {
@@ -100,13 +105,11 @@ export function nextPage(cursor: string | null): string[] {
   return cursor === null ? [] : [`more: --cursor ${cursor}`];
 }
 
-/** `default=10 other=2` and `--pool big:default=3`. Names and bounds are the API's to judge. */
-function queueLists(input: Input): QueueLists {
+/** `default=10 other=2` and `--pool big:default=3`; `undefined` for none. Names and bounds are the API's to judge. */
+function queueLists(input: Input): QueueLists | undefined {
   const queues = Object.fromEntries(input.positionals.slice(1).map(queueAndNumber));
   const others = input.texts("pool");
-  // The list is complete: to forget it would stop every queue that the partition has.
-  if (others.length === 0 && Object.keys(queues).length === 0) throw new UsageError("name each queue and its max_workers, as in default=10");
-  if (others.length === 0) return { queues };
+  if (others.length === 0) return Object.keys(queues).length === 0 ? undefined : { queues };
   const pools: Record<string, Record<string, number>> = Object.keys(queues).length > 0 ? { default: queues } : {};
   for (const other of others) {
     const seam = other.indexOf(":");

@@ -84,7 +84,8 @@ export class RogerApi {
     this.#authorize = options.authorize ?? (async () => ({}));
   }
 
-  start(partition: string, queues: QueueLists, options: WaitOption = {}): Promise<PartitionView> {
+  /** Without `queues` it starts with the list that it has. */
+  start(partition: string, queues?: QueueLists, options: WaitOption = {}): Promise<PartitionView> {
     return this.#send("POST", path`/partitions/${partition}/start`, { ...options }, queues);
   }
 

@@ -5,7 +5,7 @@ import type { Deps } from "./deps.ts";
 import { newApp } from "./http.ts";
 import { lambda } from "./lambda.ts";
 import { readTasks } from "./live-tasks.ts";
-import { NoBody, poolsOf, QueueListsBody } from "./requests.ts";
+import { isEmpty, NoBody, poolsOf, QueueListsBody, StartBody } from "./requests.ts";
 import * as routes from "./routes.ts";
 import { partitionView } from "./wire.ts";
 
@@ -14,8 +14,9 @@ export function partitionsApp(deps: Deps): OpenAPIHono {
   const app = newApp(deps.log);
 
   app.openapi(routes.start, async (c) => {
-    const pools = poolsOf(await readBody(c, QueueListsBody));
-    return c.json(await command(deps, c.req.valid("param").partition, { type: "start", pools }, c.req.valid("query").wait), 200);
+    const body = await readBody(c, StartBody);
+    const pools = isEmpty(body) ? {} : { pools: poolsOf(body) };
+    return c.json(await command(deps, c.req.valid("param").partition, { type: "start", ...pools }, c.req.valid("query").wait), 200);
   });
   app.openapi(routes.reconfigure, async (c) => {
     const pools = poolsOf(await readBody(c, QueueListsBody));

@@ -68,12 +68,10 @@ const maxWorkers = z.int().min(0).max(LIMITS.maxWorkers);
 const queues = z.record(queue, maxWorkers);
 const pools = z.record(queue, queues);
 
-/** Start and reconfigure: exactly one of `queues` (short for the pool `default`) and `pools`. */
-export const QueueListsBody = z.strictObject({ queues: queues.exactOptional(), pools: pools.exactOptional() }).superRefine((body, check) => {
-  const neither = body.queues === undefined && body.pools === undefined;
+/** Start: one of `queues` (short for the pool `default`) and `pools`, or none: with the list that the partition has. */
+export const StartBody = z.strictObject({ queues: queues.exactOptional(), pools: pools.exactOptional() }).superRefine((body, check) => {
   const both = body.queues !== undefined && body.pools !== undefined;
   const field = body.pools === undefined ? "queues" : "pools";
-  if (neither) check.addIssue({ code: "custom", path: [field], message: 'give "queues" or "pools"' });
   if (both) check.addIssue({ code: "custom", path: [field], message: 'give "queues" or "pools", not both' });
   const total = Object.values(poolsOf(body)).reduce((sum, byQueue) => sum + Object.keys(byQueue).length, 0);
   if (total > LIMITS.queuesPerPartition) {
@@ -81,7 +79,18 @@ export const QueueListsBody = z.strictObject({ queues: queues.exactOptional(), p
   }
 });
 
-export function poolsOf(body: { readonly queues?: Pools[string]; readonly pools?: Pools }): Pools {
+export type StartBody = z.infer<typeof StartBody>;
+
+/** Reconfigure: exactly one of them. */
+export const QueueListsBody = StartBody.superRefine((body, check) => {
+  if (isEmpty(body)) check.addIssue({ code: "custom", path: ["queues"], message: 'give "queues" or "pools"' });
+});
+
+export function isEmpty({ queues, pools }: StartBody): boolean {
+  return queues === undefined && pools === undefined;
+}
+
+export function poolsOf(body: StartBody): Pools {
   return body.pools ?? { [DEFAULT_POOL]: body.queues ?? {} };
 }
 

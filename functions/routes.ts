@@ -13,6 +13,7 @@ import {
   QueueListsBody,
   QueuePath,
   RetryBuriedBody,
+  StartBody,
   WaitQuery,
 } from "./requests.ts";
 import {
@@ -56,7 +57,7 @@ function json<S extends z.ZodType>(schema: S, description: string) {
 const problem = { description: "A problem", content: { "application/problem+json": { schema: ProblemSchema } } };
 
 const partitionAnswers = { 200: json(PartitionSchema, "The partition as it is now"), default: problem };
-const queueLists = documented(QueueListsBody, { example: { queues: { default: 10, other: 2 } } });
+const example = { queues: { default: 10, other: 2 } };
 const noBody = documented(NoBody, { required: false });
 
 const lifecycle = { tags: ["Partitions"], responses: partitionAnswers };
@@ -65,8 +66,8 @@ export const start = createRoute({
   ...lifecycle,
   method: "post",
   path: "/partitions/{partition}/start",
-  summary: "Start a partition with these queues, or replace its queues if it runs",
-  request: { params: PartitionPath, query: WaitQuery, body: queueLists },
+  summary: "Start a partition with these queues, or replace its queues if it runs; without a list, with the one that it has",
+  request: { params: PartitionPath, query: WaitQuery, body: documented(StartBody, { required: false, example }) },
 });
 
 export const reconfigure = createRoute({
@@ -74,7 +75,7 @@ export const reconfigure = createRoute({
   method: "post",
   path: "/partitions/{partition}/reconfigure",
   summary: "Replace the queues of a running partition; the list is complete",
-  request: { params: PartitionPath, query: WaitQuery, body: queueLists },
+  request: { params: PartitionPath, query: WaitQuery, body: documented(QueueListsBody, { example }) },
 });
 
 export const safeStop = createRoute({

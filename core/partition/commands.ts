@@ -4,7 +4,8 @@ import { checkPartition, checkPool, checkQueue, type QueueKey } from "../contrac
 import { heldOf, listedQueues, type Partition, type Pools, poolQueues, totalHeld } from "./partition.ts";
 
 export type Command =
-  | { readonly type: "start"; readonly pools: Pools }
+  /** Without a list: with the one that the partition has. */
+  | { readonly type: "start"; readonly pools?: Pools }
   | { readonly type: "reconfigure"; readonly pools: Pools }
   | { readonly type: "safe_stop" }
   | { readonly type: "stop" }
@@ -33,7 +34,7 @@ export class CommandRefused extends RogerError {
  */
 export function applyCommand(id: string, before: Partition | undefined, command: Command): Partition {
   checkPartition(id);
-  if (command.type === "start") return start(id, before, checkPools(command.pools));
+  if (command.type === "start") return start(id, before, checkPools(command.pools ?? ownPools(id, before)));
   const partition = existing(id, before);
   switch (command.type) {
     case "reconfigure":
@@ -61,6 +62,11 @@ export function applyCommand(id: string, before: Partition | undefined, command:
 function existing(id: string, before: Partition | undefined): Partition {
   if (before === undefined || before.status === "deleted") throw new CommandRefused("unknown_partition", `there is no partition "${id}"`);
   return before;
+}
+
+function ownPools(id: string, before: Partition | undefined): Pools {
+  if (before === undefined || before.status === "deleted") throw new InvalidInput("queues", `there is no partition "${id}" yet: name its queues`);
+  return before.pools;
 }
 
 const NEW = { status: "stopped", revision: 0, pools: {}, paused: [], held: {}, shares: {}, cancelSeq: 0 } as const;

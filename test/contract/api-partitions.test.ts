@@ -53,6 +53,14 @@ describe("lifecycle", () => {
     expect((await world.call("POST", `/partitions/${p}/stop`, {})).body).toMatchObject({ status: "stopped", revision: 5 });
   });
 
+  it("starts without a list with the one that it has", async () => {
+    const p = await started({ default: 3, mail: 0 });
+    const { queues } = (await world.call("POST", `/partitions/${p}/stop`)).body;
+    for (const body of [undefined, {}]) {
+      expect((await world.call("POST", `/partitions/${p}/start`, body)).body).toMatchObject({ status: "running", revision: 3, queues });
+    }
+  });
+
   it("a command for nobody is unknown_partition", async () => {
     for (const what of ["stop", "safe-stop", "queues/default/pause"]) {
       expect((await world.call("POST", `/partitions/${freshPartition()}/${what}`)).body).toMatchObject({ status: 404, code: "unknown_partition" });

@@ -41,6 +41,21 @@ describe("start", () => {
     expect(after).toMatchObject({ status: "running", revision: 3, held: { "default/default": 4 } });
   });
 
+  it("without a list starts with the one that the partition has, whatever its status", () => {
+    const { pools } = running;
+    expect(applyCommand("acme", running, { type: "start" })).toBe(running);
+    const draining = applyCommand("acme", holding(running, 4), { type: "safe_stop" });
+    expect(applyCommand("acme", draining, { type: "start" })).toMatchObject({ status: "running", pools, held: { "default/default": 4 } });
+    const stopped = applyCommand("acme", running, { type: "stop" });
+    expect(applyCommand("acme", stopped, { type: "start" })).toMatchObject({ status: "running", pools });
+  });
+
+  it("without a list names it when there is no partition, or only its tombstone", () => {
+    for (const before of [undefined, { ...running, status: "deleted" } as const]) {
+      expect(() => applyCommand("acme", before, { type: "start" })).toThrow(expect.objectContaining({ code: "invalid_request", field: "queues" }));
+    }
+  });
+
   it("keeps pauses over stop and start", () => {
     const paused = applyCommand("acme", running, { type: "pause", queue: "other" });
     const stopped = applyCommand("acme", paused, { type: "stop" });

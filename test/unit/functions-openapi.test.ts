@@ -92,6 +92,12 @@ describe("the OpenAPI document", () => {
     expect(RetryBuriedBody.safeParse(example("/partitions/{partition}/buried/retry")).success).toBe(true);
   });
 
+  it("tells which bodies may be left out", () => {
+    const required = (path: string) => (document.paths[path]?.post?.requestBody as { required?: boolean } | undefined)?.required;
+    expect(required("/partitions/{partition}/start")).toBe(false);
+    expect(required("/partitions/{partition}/reconfigure")).toBe(true);
+  });
+
   it("describes bodies by the schemas that check them", () => {
     const start = document.paths["/partitions/{partition}/start"]?.post?.requestBody?.content["application/json"];
     expect(start).toMatchObject({
