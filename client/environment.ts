@@ -19,7 +19,7 @@ import type { PoolBounds } from "../core/partition/desired-tasks.ts";
  * | `ROGER_LOG_LEVEL` | worker, functions | default `info` |
  * | `ROGER_CLUSTER` | functions | the ECS cluster that the services live in |
  * | `ROGER_TENANT_CLAIM` | functions | the claim of a token that names the partitions its bearer may touch; default: the API's front door has decided |
- * | `ROGER_SERVICES` | functions | JSON `[{"pool","service","slots","min","max"}]`: what scaling may do |
+ * | `ROGER_SERVICES` | functions | JSON `[{"pool","service","slots","min","max"}]`: what scaling may do, and which pools there are; default: nothing is scaled, and any pool may be named |
  * | `ROGER_API` | cli, applications | base URL of the HTTP API; default `http://127.0.0.1:3000` |
  * | `ROGER_API_TOKEN` | cli, applications | a bearer token, for an API that asks for tokens; default: none |
  * | `ROGER_API_REGION` | cli, applications | sign with AWS credentials for this region, where the API has a domain of its own; default: an `execute-api` URL says it |

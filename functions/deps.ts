@@ -54,6 +54,8 @@ export interface Deps {
   readonly log: Log;
   /** Absent where no service is configured: then nothing is scaled. */
   readonly scaler?: Scaler;
+  /** The pools that are deployed; absent where this process was not told. */
+  readonly pools?: readonly string[];
 }
 
 export interface JobsDeps extends Deps {

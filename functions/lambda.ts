@@ -23,8 +23,10 @@ export type LambdaHandler = (event: ApiEvent) => Promise<APIGatewayProxyStructur
 export function lambdaDeps(environment: FunctionsEnvironment, more: Pick<ScalerOptions, "onPass"> = {}): Deps {
   const log = openLog(environment.logLevel);
   const store = openStore({ document: openDocument({}), table: environment.table, clock: systemClock });
-  const deps = { store, clock: systemClock, log };
-  if (environment.cluster === undefined || environment.services.length === 0) return deps;
+  const bare = { store, clock: systemClock, log };
+  if (environment.services.length === 0) return bare;
+  const deps = { ...bare, pools: environment.services.map(({ pool }) => pool) };
+  if (environment.cluster === undefined) return deps;
   const services = openServices(environment.cluster);
   return { ...deps, scaler: openScaler({ ...deps, ...more, services, bounds: environment.services }) };
 }

@@ -3,6 +3,7 @@ import { readBody } from "./body.ts";
 import { command, partitionNow } from "./commands.ts";
 import type { Deps } from "./deps.ts";
 import { newApp } from "./http.ts";
+import { checkKnownPools } from "./known-pools.ts";
 import { lambda } from "./lambda.ts";
 import { readTasks } from "./live-tasks.ts";
 import { isEmpty, NoBody, poolsOf, QueueListsBody, StartBody } from "./requests.ts";
@@ -15,11 +16,14 @@ export function partitionsApp(deps: Deps): OpenAPIHono {
 
   app.openapi(routes.start, async (c) => {
     const body = await readBody(c, StartBody);
+    checkKnownPools(deps.pools, body);
     const pools = isEmpty(body) ? {} : { pools: poolsOf(body) };
     return c.json(await command(deps, c.req.valid("param").partition, { type: "start", ...pools }, c.req.valid("query").wait), 200);
   });
   app.openapi(routes.reconfigure, async (c) => {
-    const pools = poolsOf(await readBody(c, QueueListsBody));
+    const body = await readBody(c, QueueListsBody);
+    checkKnownPools(deps.pools, body);
+    const pools = poolsOf(body);
     return c.json(await command(deps, c.req.valid("param").partition, { type: "reconfigure", pools }, c.req.valid("query").wait), 200);
   });
   app.openapi(routes.safeStop, async (c) => {

@@ -25,6 +25,7 @@ const STATUS_OF: ReadonlyMap<string, ProblemStatus> = new Map([
   ["invalid_json", 400],
   ["invalid_request", 400],
   ["unknown_job", 400],
+  ["unknown_pool", 400],
   ["nothing_accepted", 400],
   ["forbidden", 403],
   ["not_found", 404],

@@ -76,10 +76,10 @@ async function buildCloud({ settings, onEvent, signal, releases }: Building): Pr
 
   const log = logTo(onEvent);
   const logDir = join(dir, "logs");
-  const { ecs, scaler } = await startPool({ settings, backends, logDir, releases, log, onEvent });
+  const { ecs, scaler, pools } = await startPool({ settings, backends, logDir, releases, log, onEvent });
   onUp("ECS", `${settings.tasks.min} to ${settings.tasks.max} processes of ${settings.slots} slots`);
 
-  const app = composeApp({ store, clock: systemClock, log, scaler, registry, withQueues: (work) => work(broker.admin) });
+  const app = composeApp({ store, clock: systemClock, log, scaler, pools, registry, withQueues: (work) => work(broker.admin) });
   const { url, stop } = await startGateway({ app, port: settings.port, portMayMove: settings.portMayMove });
   releases.defer(stop);
   onUp("API", url);

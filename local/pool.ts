@@ -31,8 +31,15 @@ export interface PoolOptions {
   readonly onEvent: CloudListener;
 }
 
+export interface Pool {
+  readonly ecs: Ecs;
+  readonly scaler: Scaler;
+  /** Which pools there are: this one. */
+  readonly pools: readonly string[];
+}
+
 /** Starts ECS with the service of the one pool, and what makes the number of its tasks follow the work. */
-export async function startPool(options: PoolOptions): Promise<{ readonly ecs: Ecs; readonly scaler: Scaler }> {
+export async function startPool(options: PoolOptions): Promise<Pool> {
   const { settings, backends, releases, log, onEvent } = options;
   const { min, max } = settings.tasks;
   const definition = workerDefinition(options);
@@ -68,7 +75,7 @@ export async function startPool(options: PoolOptions): Promise<{ readonly ecs: E
   });
   releases.defer(() => ticker.stop());
   await ticker.start();
-  return { ecs, scaler };
+  return { ecs, scaler, pools: bounds.map(({ pool }) => pool) };
 }
 
 function workerDefinition({ settings, backends, logDir }: PoolOptions): Omit<TaskDefinition, "revision"> {

@@ -61,6 +61,25 @@ describe("lifecycle", () => {
     }
   });
 
+  it("names no pool that is not deployed, where the deployment is known", async () => {
+    const p = await started();
+    const told = { pools: ["default", "big"] };
+    for (const what of ["start", "reconfigure"]) {
+      const lists = (body: object, more: object = told) => world.call("POST", `/partitions/${p}/${what}`, body, more);
+      expect((await lists({ pools: { default: { mail: 1 }, gpu: { mail: 1 } } })).body).toMatchObject({
+        status: 400,
+        code: "unknown_pool",
+        field: "pools.gpu",
+        detail: 'pools.gpu: there is no pool "gpu"; this deployment has default, big',
+      });
+      expect((await lists({ queues: { mail: 1 } }, { pools: ["big"] })).body).toMatchObject({ code: "unknown_pool", field: "queues" });
+      expect((await lists({ pools: { big: { mail: 1 } } })).body).toMatchObject({ status: "running", queues: [{ pool: "big" }] });
+      expect((await lists({ pools: { gpu: { mail: 1 } } }, {})).body).toMatchObject({ status: "running", queues: [{ pool: "gpu" }] });
+    }
+    // What was accepted once, and ran until its pool was taken away, may begin again as it was.
+    expect((await world.call("POST", `/partitions/${p}/start`, undefined, told)).status).toBe(200);
+  });
+
   it("a command for nobody is unknown_partition", async () => {
     for (const what of ["stop", "safe-stop", "queues/default/pause"]) {
       expect((await world.call("POST", `/partitions/${freshPartition()}/${what}`)).body).toMatchObject({ status: 404, code: "unknown_partition" });

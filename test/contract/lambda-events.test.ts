@@ -232,6 +232,15 @@ describe("API Gateway events", () => {
     expect(read(await handlers.openapi(event("GET", "/openapi.json")))).toMatchObject({ status: 200, body: { openapi: "3.1.0" } });
   });
 
+  it("a function that is told of the services refuses a pool that none of them is of", async () => {
+    vi.stubEnv("ROGER_SERVICES", JSON.stringify([{ pool: "big", service: "WorkerBig", slots: 1, min: 0, max: 2 }]));
+    vi.resetModules();
+    const { handler } = await import("../../functions/partitions.ts");
+    const refused = read(await handler(event("POST", `/partitions/${freshPartition()}/start`, { body: '{"queues":{"default":1}}' })));
+    expect(refused).toMatchObject({ status: 400, body: { code: "unknown_pool", field: "queues" } });
+    vi.stubEnv("ROGER_SERVICES", "[]");
+  });
+
   it("a function that can't be set up answers 500, and tries again at the next invocation", async () => {
     vi.stubEnv("ROGER_SERVICES", "no JSON");
     vi.resetModules();
