@@ -1,11 +1,16 @@
 import type { RetriedBuried } from "../client/views.ts";
-import { type Command, given, type Input, numberOption, type Output, positional, UsageError } from "./command.ts";
+import { type Command, given, type Input, type Output, positional, type Streamed, UsageError } from "./command.ts";
 import { jobLines, jobTable } from "./job-lines.ts";
-import { nextPage } from "./partitions.ts";
+import { list, PAGE_OPTIONS } from "./listing.ts";
 import { table } from "./table.ts";
 
 /** What may stand after the partition; each takes a job id or none. */
-const ACTIONS: Readonly<Record<string, (input: Input, job: string | undefined) => Promise<Output>>> = { list, show, retry, delete: remove };
+const ACTIONS: Readonly<Record<string, (input: Input, job: string | undefined) => Promise<Output | Streamed>>> = {
+  list: listBuried,
+  show,
+  retry,
+  delete: remove,
+};
 
 const buried: Command = {
   name: "buried",
@@ -13,10 +18,9 @@ const buried: Command = {
   usage: "<partition> [list | show <job id> | retry <job id> | retry --all | delete <job id>]",
   positionals: [1, 3],
   options: {
-    all: { type: "boolean", help: "retry: all of them" },
+    ...PAGE_OPTIONS,
+    all: { type: "boolean", help: `retry: all of them; list: ${PAGE_OPTIONS.all.help}` },
     name: { type: "string", value: "<name>", help: "retry --all: only jobs of this name" },
-    limit: { type: "string", value: "<n>", help: "list: at most so many, up to 100" },
-    cursor: { type: "string", value: "<cursor>", help: "list: the next page, as the last one said" },
   },
   examples: ["buried acme", "buried acme retry 019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b", "buried acme retry --all --name send-invoice"],
   run: async (input) => {
@@ -29,13 +33,13 @@ const buried: Command = {
 
 export const buriedCommands: readonly Command[] = [buried];
 
-async function list(input: Input, job: string | undefined): Promise<Output> {
+async function listBuried(input: Input, job: string | undefined): Promise<Output | Streamed> {
   if (job !== undefined) throw new UsageError("buried list takes no job id; see buried show");
-  const page = await input.api.jobs(positional(input, 0), {
-    state: "buried",
-    ...given({ limit: numberOption(input, "limit"), cursor: input.text("cursor") }),
+  return list(input, {
+    member: "jobs",
+    fetch: (page) => input.api.jobs(positional(input, 0), { state: "buried", ...page }),
+    table: (jobs) => jobTable(jobs, "no buried jobs"),
   });
-  return { answer: page, lines: [...jobTable(page.jobs, "no buried jobs"), ...nextPage(page.cursor)] };
 }
 
 async function show(input: Input, job: string | undefined): Promise<Output> {

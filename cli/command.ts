@@ -35,6 +35,11 @@ export interface Output {
   readonly lines: readonly string[];
 }
 
+/** What is printed a part at a time, as it comes: lines for people, or together one JSON document. */
+export interface Streamed {
+  parts(json: boolean): AsyncIterable<readonly string[]>;
+}
+
 /** One command as data: parsing, help and dispatch are made of it. */
 export interface Command {
   readonly name: string;
@@ -46,7 +51,7 @@ export interface Command {
   readonly options: Readonly<Record<string, Option>>;
   /** Without the leading `roger`. */
   readonly examples: readonly string[];
-  run(input: Input): Promise<Output>;
+  run(input: Input): Promise<Output | Streamed>;
 }
 
 export const WAIT: Option = { type: "string", value: "<seconds>", help: "wait up to 25 s for the effect" };

@@ -2,7 +2,7 @@ import type { JobState } from "../client/views.ts";
 import type { Json } from "../core/job/envelope.ts";
 import { type Command, given, type Input, numberOption, positional, UsageError } from "./command.ts";
 import { jobLines, jobTable, reasonLines } from "./job-lines.ts";
-import { nextPage } from "./partitions.ts";
+import { list, PAGE_OPTIONS } from "./listing.ts";
 
 const enqueue: Command = {
   name: "enqueue",
@@ -37,19 +37,18 @@ const jobs: Command = {
   positionals: [1, 2],
   options: {
     state: { type: "string", value: "<state>", help: "running (as without it), parked or buried" },
-    limit: { type: "string", value: "<n>", help: "at most so many, up to 100" },
-    cursor: { type: "string", value: "<cursor>", help: "the next page, as the last one said" },
+    ...PAGE_OPTIONS,
   },
-  examples: ["jobs acme", "jobs acme --state buried", "jobs acme 019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"],
+  examples: ["jobs acme", "jobs acme --state parked --all --json", "jobs acme 019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"],
   run: async (input) => {
     if (input.positionals[1] !== undefined) return job.run(input);
     // The API says which states there are.
     const state = (input.text("state") ?? "running") as JobState;
-    const page = await input.api.jobs(positional(input, 0), {
-      state,
-      ...given({ limit: numberOption(input, "limit"), cursor: input.text("cursor") }),
+    return list(input, {
+      member: "jobs",
+      fetch: (page) => input.api.jobs(positional(input, 0), { state, ...page }),
+      table: (jobs) => jobTable(jobs, `no ${state} jobs`),
     });
-    return { answer: page, lines: [...jobTable(page.jobs, `no ${state} jobs`), ...nextPage(page.cursor)] };
   },
 };
 

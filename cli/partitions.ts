@@ -1,6 +1,7 @@
 import type { PartitionView, QueueLists } from "../client/views.ts";
 import type { PartitionStatus } from "../core/partition/partition.ts";
 import { type Command, given, type Input, numberOption, type Option, type Output, positional, UsageError, WAIT } from "./command.ts";
+import { list, PAGE_OPTIONS } from "./listing.ts";
 import { table } from "./table.ts";
 
 const POOL: Option = { type: "string", multiple: true, value: "<pool>:<queue>=<n>", help: "a queue of another pool; may be repeated" };
@@ -57,27 +58,19 @@ const partitions: Command = {
   positionals: [0, 1],
   options: {
     status: { type: "string", value: "<status>", help: "only running, draining, stopped or deleting ones" },
-    limit: { type: "string", value: "<n>", help: "at most so many" },
-    cursor: { type: "string", value: "<cursor>", help: "the next page, as the last one said" },
+    ...PAGE_OPTIONS,
   },
-  examples: ["partitions", "partitions acme", "partitions --status draining"],
+  examples: ["partitions", "partitions acme", "partitions --status draining --all"],
   run: async (input) => {
     const [id] = input.positionals;
     if (id !== undefined) return shown(await input.api.partition(id));
     // The API says which statuses there are.
     const status = input.text("status") as PartitionStatus | undefined;
-    const page = await input.api.partitions(given({ status, limit: numberOption(input, "limit"), cursor: input.text("cursor") }));
-    const rows = page.partitions.map(({ id, status, revision, queues }) => [
-      id,
-      status,
-      revision,
-      sum(queues, "running"),
-      queues.map(shortQueue).join(" "),
-    ]);
-    return {
-      answer: page,
-      lines: [...table(["PARTITION", "STATUS", "REVISION", "RUNNING", "QUEUES"], rows, "no partitions"), ...nextPage(page.cursor)],
-    };
+    return list(input, {
+      member: "partitions",
+      fetch: (page) => input.api.partitions({ ...given({ status }), ...page }),
+      table: partitionTable,
+    });
   },
 };
 
@@ -99,10 +92,6 @@ export const partitionCommands: readonly Command[] = [start, reconfigure, safeSt
 
 export function waitOf(input: Input): { readonly wait?: number } {
   return given({ wait: numberOption(input, "wait") });
-}
-
-export function nextPage(cursor: string | null): string[] {
-  return cursor === null ? [] : [`more: --cursor ${cursor}`];
 }
 
 /** `default=10 other=2` and `--pool big:default=3`; `undefined` for none. Names and bounds are the API's to judge. */
@@ -149,6 +138,11 @@ export function shown(partition: PartitionView): Output {
       applied,
     ],
   };
+}
+
+function partitionTable(partitions: readonly PartitionView[]): string[] {
+  const rows = partitions.map(({ id, status, revision, queues }) => [id, status, revision, sum(queues, "running"), queues.map(shortQueue).join(" ")]);
+  return table(["PARTITION", "STATUS", "REVISION", "RUNNING", "QUEUES"], rows, "no partitions");
 }
 
 function sum(queues: PartitionView["queues"], what: "running"): number {

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { ApiProblem, RogerApi } from "../client/api.ts";
 import type { Authorize } from "../client/api-auth.ts";
 import { InvalidInput, RogerError } from "../core/contract/errors.ts";
-import { type Command, type Input, type Output, UsageError } from "./command.ts";
+import { type Command, type Input, UsageError } from "./command.ts";
 import { commandHelp, findCommand, GLOBAL_OPTIONS, generalHelp, usageLine } from "./help.ts";
 import { hintFor } from "./hints.ts";
 import { printable } from "./table.ts";
@@ -78,17 +78,21 @@ async function runCommand(command: Command, args: readonly string[], around: Sur
     // Not among what a program reads.
     tell: around.printError,
   };
-  const json = values.json === true;
-  const { answer, lines } = await answered(command, input, json, around);
-  around.print(json ? [JSON.stringify(answer)] : lines);
+  await runAndPrint(command, input, values.json === true, around);
 }
 
-/** With `--json` a refusal is an answer, too: it is printed unchanged before it becomes an error. */
-async function answered(command: Command, input: Input, json: boolean, around: Surroundings): Promise<Output> {
+/** With `--json` a refusal is an answer, too: it is printed unchanged before it becomes an error, unless an answer has begun. */
+async function runAndPrint(command: Command, input: Input, json: boolean, around: Surroundings): Promise<void> {
+  let hasBegun = false;
   try {
-    return await command.run(input);
+    const said = await command.run(input);
+    if ("answer" in said) return around.print(json ? [JSON.stringify(said.answer)] : said.lines);
+    for await (const part of said.parts(json)) {
+      hasBegun = true;
+      around.print(part);
+    }
   } catch (error) {
-    if (json && error instanceof ApiProblem && error.body !== undefined) around.print([JSON.stringify(error.body)]);
+    if (json && !hasBegun && error instanceof ApiProblem && error.body !== undefined) around.print([JSON.stringify(error.body)]);
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { REPORT_FRESH_MS } from "../core/contract/limits.ts";
 import { attemptIn, type FailedAttempt } from "../core/job/envelope.ts";
 import type { BurialReason } from "../core/job/outcome.ts";
 import type { ParkedReason } from "../core/job/parked.ts";
-import { type JobPlace as Found, placeOf, reportedRun } from "../core/job/place.ts";
+import { type JobPlace as Found, placeOf, reportedRuns } from "../core/job/place.ts";
 import { type TracePorts, tracesOf } from "../core/job/traces.ts";
 import type { TaskStore } from "../core/partition/task-store.ts";
 
@@ -37,7 +37,7 @@ export async function findJob({ tasks, clock, ...ports }: PlaceDeps, partition: 
   const [traces, reports] = await Promise.all([tracesOf(ports, partition, id), tasks.reports()]);
   const now = clock.now();
   const fresh = reports.filter(({ at }) => now - at <= REPORT_FRESH_MS);
-  return shown(placeOf(traces, reportedRun(fresh, partition, id)));
+  return shown(placeOf(traces, reportedRuns(fresh, partition).get(id)));
 }
 
 function shown(place: Found): JobPlace {

@@ -1,5 +1,5 @@
 import { type Envelope, envelopeOf } from "../core/job/envelope.ts";
-import { type JobPlace, placeOf, reportedRun } from "../core/job/place.ts";
+import { type JobPlace, placeOf, reportedRuns } from "../core/job/place.ts";
 import { tracesOf } from "../core/job/traces.ts";
 import type { Deps } from "./deps.ts";
 import { liveReports, readTasks, type TaskOverview } from "./live-tasks.ts";
@@ -31,7 +31,7 @@ export interface FoundJob {
 export async function findJob(deps: Deps, partition: string, id: string): Promise<FoundJob> {
   const { store, clock } = deps;
   const [traces, overview] = await Promise.all([tracesOf(store, partition, id), readTasks(store.tasks, clock.now())]);
-  const place = placeOf(traces, reportedRun(liveReports(overview), partition, id));
+  const place = placeOf(traces, reportedRuns(liveReports(overview), partition).get(id));
   const waiting = place.at === "parked" && place.job.reason === "waiting" ? envelopeOf(place.job.body) : undefined;
   const blocker = waiting === undefined ? undefined : await blockerOf(deps, waiting, overview);
   return { place, blocker, marked: traces.mark !== undefined, overview };
@@ -43,7 +43,8 @@ async function blockerOf({ store }: Deps, { id, partition, execution_key, queue_
     execution_key === undefined ? undefined : store.executionKeys.read({ partition, key: execution_key }),
     queue_key === undefined ? undefined : store.queueKeys.get({ partition, key: queue_key }),
   ]);
-  const since = (job: string): number | undefined => reportedRun(liveReports(overview), partition, job)?.job.startedAt;
+  const runs = reportedRuns(liveReports(overview), partition);
+  const since = (job: string): number | undefined => runs.get(job)?.job.startedAt;
   if (own?.jobId === id && own.task !== undefined) return { key: undefined, holder: { job: id, task: own.task, since: since(id) } };
   const held = lock?.holder !== undefined && lock.task !== undefined ? { job: lock.holder, task: lock.task, since: since(lock.holder) } : undefined;
   return { key: execution_key, holder: held };

@@ -1,9 +1,10 @@
 import type { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { BulkAccepted, JobPage, Problem } from "../client/views.ts";
-import { InvalidInput } from "../core/contract/errors.ts";
 import { LIMITS } from "../core/contract/limits.ts";
+import { reportedRuns } from "../core/job/place.ts";
 import { CommandRefused } from "../core/partition/commands.ts";
 import type { Partition } from "../core/partition/partition.ts";
+import { decodeCursor, encodeCursor } from "../store/cursor.ts";
 import { readBody, readJson } from "./body.ts";
 import { buriedJob, deleteBuried, retryAllBuried, retryBuried } from "./buried.ts";
 import { cancel } from "./cancel.ts";
@@ -15,7 +16,7 @@ import { findJob } from "./find-job.ts";
 import { newApp } from "./http.ts";
 import { buriedDetail, buriedView, jobDetail, parkedView, runningView } from "./job-views.ts";
 import { type LambdaHandler, lambda } from "./lambda.ts";
-import { readTasks, runningJobs } from "./live-tasks.ts";
+import { liveReports, readTasks } from "./live-tasks.ts";
 import { RequestRefused, refusalOf } from "./problem.ts";
 import { type JobsImport, loadRegistry } from "./registry.ts";
 import { BulkBody, type JobsQuery, NoBody, RetryBuriedBody } from "./requests.ts";
@@ -112,11 +113,8 @@ function nothingAccepted(problems: readonly Problem[], answer: BulkAccepted): Re
 
 async function listJobs(deps: Deps, partition: string, query: z.infer<typeof JobsQuery>): Promise<JobPage> {
   switch (query.state) {
-    case "running": {
-      if (query.cursor !== undefined) throw new InvalidInput("cursor", "running jobs are one page");
-      const running = runningJobs(await readTasks(deps.store.tasks, deps.clock.now()), partition);
-      return { jobs: running.slice(0, query.limit).map(({ job, report }) => runningView(job, report.boot)), cursor: null };
-    }
+    case "running":
+      return listRunning(deps, partition, query);
     case "parked": {
       const { jobs, cursor } = await deps.store.parked.list(partition, query);
       return { jobs: jobs.map((job) => parkedView(job)), cursor: cursor ?? null };
@@ -126,6 +124,21 @@ async function listJobs(deps: Deps, partition: string, query: z.infer<typeof Job
       return { jobs: jobs.map((job) => buriedView(job)), cursor: cursor ?? null };
     }
   }
+}
+
+const RUNNING = "running";
+
+/** In the order of their ids, as the others. */
+async function listRunning(deps: Deps, partition: string, { limit, cursor }: z.infer<typeof JobsQuery>): Promise<JobPage> {
+  const after = decodeCursor(RUNNING, cursor) ?? "";
+  const runs = reportedRuns(liveReports(await readTasks(deps.store.tasks, deps.clock.now())), partition);
+  const rest = [...runs.values()].filter(({ job }) => job.id > after).sort((a, b) => (a.job.id < b.job.id ? -1 : 1));
+  const page = rest.slice(0, limit);
+  const last = page.length < rest.length ? page.at(-1) : undefined;
+  return {
+    jobs: page.map(({ job, report }) => runningView(job, report.boot)),
+    cursor: last === undefined ? null : encodeCursor(RUNNING, last.job.id),
+  };
 }
 
 /** The Lambda for an application's jobs. @param jobs @default the module that `ROGER_JOBS` names */

@@ -2,7 +2,7 @@ import { REPORT_FRESH_MS } from "../core/contract/limits.ts";
 import { type QueueKey, splitQueueKey } from "../core/contract/names.ts";
 import { shardOf } from "../core/partition/partition.ts";
 import type { ClusterVersion } from "../core/partition/partition-store.ts";
-import type { QueueReport, RunningJob, TaskLease, TaskReport, TaskStore } from "../core/partition/task-store.ts";
+import type { QueueReport, TaskLease, TaskReport, TaskStore } from "../core/partition/task-store.ts";
 
 export interface LiveTask {
   readonly lease: TaskLease;
@@ -75,16 +75,6 @@ export function hasApplied(report: TaskReport | undefined, partition: string, cl
 export function isWatched(overview: TaskOverview, partition: string, pool: string, cluster: ClusterVersion): boolean {
   const reports = reportsOf(overview, pool);
   return reports.length > 0 && reports.every((report) => hasApplied(report, partition, cluster));
-}
-
-export interface RunningJobAt {
-  readonly job: RunningJob;
-  readonly report: TaskReport;
-}
-
-/** Running jobs as live tasks last reported them. */
-export function runningJobs(overview: TaskOverview, partition: string): RunningJobAt[] {
-  return liveReports(overview).flatMap((report) => report.running.filter((job) => job.partition === partition).map((job) => ({ job, report })));
 }
 
 /** Of tasks that are not dead, and have told of themselves lately. */

@@ -60,14 +60,17 @@ export function placeOf({ parked, grave, ownKey: key, mark }: JobTraces, told: R
   return { at: mark === undefined ? "unknown" : "cancelled" };
 }
 
-/** The run of a job that tasks told of last; of two, a task's report may be older than the job's way to another. */
-export function reportedRun(reports: Iterable<TaskReport>, partition: string, id: string): ReportedRun | undefined {
-  let last: ReportedRun | undefined;
+/** By their ids, each job of a partition that tasks told of, once: of two, a task's report may be older than the job's way to another. */
+export function reportedRuns(reports: Iterable<TaskReport>, partition: string): Map<string, ReportedRun> {
+  const runs = new Map<string, ReportedRun>();
   for (const report of reports) {
-    const job = report.running.find((running) => running.id === id && running.partition === partition);
-    if (job !== undefined && (last === undefined || isNewer(job, last.job))) last = { job, report };
+    for (const job of report.running) {
+      if (job.partition !== partition) continue;
+      const known = runs.get(job.id);
+      if (known === undefined || isNewer(job, known.job)) runs.set(job.id, { job, report });
+    }
   }
-  return last;
+  return runs;
 }
 
 function isNewer(one: RunningJob, other: RunningJob): boolean {

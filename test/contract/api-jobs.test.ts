@@ -212,6 +212,21 @@ describe("where a job is", () => {
     const ids = [...first.jobs, ...second.jobs].map(({ job_id }: { job_id: string }) => job_id);
     expect(ids).toEqual(jobs.map(({ id }) => id).sort());
     expect(second.cursor).toBeNull();
+  });
+
+  it("pages through running jobs, each once, though two tasks' reports have it", async () => {
+    const p = await started();
+    const run = (id: string, startedAt: number) => ({ id, name: "greet", partition: p, queue: "default", attempt: 1, startedAt });
+    const [before, now] = [lease(), lease()];
+    await world.store.tasks.register(before);
+    await world.store.tasks.register(now);
+    await world.store.tasks.report(report(before, { running: [run("c", 1_000), run("a", 1_000)] }));
+    await world.store.tasks.report(report(now, { running: [run("c", 2_000), run("d", 1_000), run("b", 1_000)] }));
+    const page = async (query: string) => (await world.call("GET", `/partitions/${p}/jobs?state=running&${query}`)).body;
+    const first = await page("limit=3");
+    expect(first.jobs).toMatchObject([{ job_id: "a" }, { job_id: "b" }, { job_id: "c", task: now.boot }]);
+    expect(await page(`limit=3&cursor=${first.cursor}`)).toMatchObject({ jobs: [{ job_id: "d" }], cursor: null });
+    for (const { boot } of [before, now]) await world.store.tasks.forget(boot);
     expect((await world.call("GET", `/partitions/${p}/jobs?state=running&cursor=x`)).body).toMatchObject({ status: 400, field: "cursor" });
   });
 });

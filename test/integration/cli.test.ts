@@ -58,6 +58,8 @@ describe("roger", () => {
     expect((await roger(["jobs", p, "--state", "parked"])).out).toContain(id);
     expect((await roger(["partitions"])).out).toContain(p);
     expect((await roger(["stop", p])).out).toContain(`${p} is stopped`);
+    expect((await roger(["start", p])).out).toMatch(new RegExp(`^${p} is running, .*\nother +default +2 .*\nvideo +big +1 `, "s"));
+    await roger(["stop", p]);
     const refused = await roger(["delete", p]);
     expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/^error: .* \(not_empty\)\nhint: roger delete --force .*\n$/) });
     expect(await roger(["delete", p, "--force"])).toMatchObject({ code: 0, out: `${p} is deleted\n` });
@@ -89,7 +91,7 @@ describe("roger", () => {
     expect((await roger(["buried", p])).out).toBe("no buried jobs\n");
     for (const id of ["b1", "b2", "b3", "b4"]) await world.store.buried.bury(buriedJob(p, { id }));
     await world.store.buried.bury({ ...buriedJob(p, { id: "b5" }), body: "no job" });
-    expect((await roger(["buried", p, "list", "--limit", "2"])).out).toMatch(/b1 .*failed: no\n.*b2 .*\nmore: --cursor \S+\n$/s);
+    expect((await roger(["buried", p, "list", "--limit", "2"])).out).toMatch(/b1 .*failed: no\n.*b2 .*\nmore: --cursor \S+, or --all\n$/s);
     expect((await roger(["buried", p, "show", "b1"])).out).toMatch(/^b1 is buried\n.*args \{"who":"you"\}\n.*Error: no\n$/s);
     expect((await roger(["buried", p, "retry", "b1"])).out).toBe("b1 is on its way again\n");
     expect(await roger(["buried", p, "retry", "b1"])).toMatchObject({ code: 1, err: expect.stringContaining("(not_buried)") });
@@ -98,6 +100,19 @@ describe("roger", () => {
     const all = await roger(["buried", p, "retry", "--all"]);
     expect(all.out).toMatch(/^2 jobs are on their way again\nSTAYS BURIED +WHY\nb5 +not_retryable\n$/);
     expect(JSON.parse((await roger(["buried", p, "retry", "--all", "--json"])).out)).toMatchObject({ retried: 0, failed: [{ job_id: "b5" }] });
+  });
+
+  it("lists every page with --all, as one document with --json", async () => {
+    const p = freshPartition();
+    await roger(["start", p, "default=1"]);
+    const ids = Array.from({ length: 120 }, (_, i) => `b${String(i).padStart(3, "0")}`);
+    for (const id of ids) await world.store.buried.bury(buriedJob(p, { id }));
+    const listed = JSON.parse((await roger(["buried", p, "--all", "--json"])).out);
+    expect([listed.jobs.map(({ job_id }: { job_id: string }) => job_id), listed.cursor]).toEqual([ids, null]);
+    const lines = (await roger(["jobs", p, "--state", "buried", "--all"])).out.split("\n");
+    expect([lines.length, lines[0], lines.at(-2)]).toEqual([122, expect.stringMatching(/^JOB /), expect.stringMatching(/^b119 /)]);
+    const refused = await roger(["jobs", "nobody", "--all", "--json"]);
+    expect([refused.code, JSON.parse(refused.out)]).toMatchObject([1, { code: "unknown_partition" }]);
   });
 
   it("peeks and purges until nothing is left", async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { JobStage } from "../../core/job/life.ts";
-import { placeOf, type ReportedRun, reportedRun } from "../../core/job/place.ts";
+import { placeOf, type ReportedRun, reportedRuns } from "../../core/job/place.ts";
 import type { JobTraces } from "../../core/job/traces.ts";
 import { taskOfRun } from "../../core/keys/runs.ts";
 import type { TaskReport } from "../../core/partition/task-store.ts";
@@ -47,13 +47,13 @@ describe("where a job is", () => {
         const reports = runs.map(({ life: enqueuedAt, attempt, startedAt }): TaskReport => {
           return report(lease(), { running: [{ ...job, startedAt, stage: { enqueuedAt, attempt } }] });
         });
-        const found = [reports, reports.toReversed()].map((told) => reportedRun(told, "acme", "j")?.report.boot);
+        const found = [reports, reports.toReversed()].map((told) => reportedRuns(told, "acme").get("j")?.report.boot);
         expect(new Set(found).size).toBe(1);
         const inOrder = runs.map((r, i) => ({ ...r, i })).sort((a, b) => b.life - a.life || b.attempt - a.attempt || b.startedAt - a.startedAt);
         expect(found[0]).toBe(reports[inOrder[0]!.i]?.boot);
       }),
     );
-    expect(reportedRun([report(lease(), { running: [{ ...job, startedAt: 1 }] })], "globex", "j")).toBeUndefined();
+    expect(reportedRuns([report(lease(), { running: [{ ...job, startedAt: 1 }] })], "globex")).toEqual(new Map());
   });
 });
 
