@@ -9,7 +9,7 @@ import { defineJob } from "../core/job/define-job.ts";
 export const hashFile = defineJob({
   name: "hash-file",
   args: z.object({
-    path: z.string(),
+    path: z.string().meta({ examples: ["package.json"] }),
     /** The file that the result is appended to; without it the digest is only logged. */
     out: z.string().optional(),
   }),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { openBroker } from "../broker/broker.ts";
 import { RogerApi } from "../client/api.ts";
 import { systemClock } from "../core/contract/clock.ts";
+import type { Registry } from "../core/job/registry.ts";
 import { composeApp } from "../functions/app.ts";
 import type { Store } from "../store/store.ts";
 import { openBackends } from "./backends.ts";
@@ -25,8 +26,8 @@ export interface Cloud {
   readonly store: Store;
   /** The workers' logs, one file a task. */
   readonly logDir: string;
-  /** Names of the jobs that can be enqueued. */
-  readonly jobs: readonly string[];
+  /** The jobs that can be enqueued. */
+  readonly jobs: Registry;
   /** In order: no more requests, tasks drain, then what they stand on. May be called twice. */
   stop(): Promise<void>;
   /** SIGKILL for the tasks: for those who can't wait until they have drained. `stop` afterwards is quick. */
@@ -83,7 +84,7 @@ async function buildCloud({ settings, onEvent, signal, releases }: Building): Pr
   const { url, stop } = await startGateway({ app, port: settings.port, portMayMove: settings.portMayMove });
   releases.defer(stop);
   onUp("API", url);
-  return { url, api: new RogerApi(url), ecs, rabbit, store, logDir, jobs: [...registry.keys()], kill: () => ecs.kill() };
+  return { url, api: new RogerApi(url), ecs, rabbit, store, logDir, jobs: registry, kill: () => ecs.kill() };
 }
 
 async function workDir({ dataDir }: LocalSettings, releases: AsyncDisposableStack): Promise<string> {

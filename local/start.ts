@@ -1,11 +1,12 @@
-import { join } from "node:path";
 import { systemClock } from "../core/contract/clock.ts";
 import { describeError, InvalidInput } from "../core/contract/errors.ts";
+import { DEFAULT_QUEUE } from "../core/contract/names.ts";
 import { type Cloud, startCloud } from "./cloud.ts";
 import type { CloudEvent } from "./cloud-events.ts";
-import { HELP, type LocalSettings, localSettings, ROOT, wantsHelp } from "./environment.ts";
+import { HELP, type LocalSettings, localSettings, wantsHelp } from "./environment.ts";
 import { watchInterrupts } from "./interrupt.ts";
 import { print, printError } from "./printer.ts";
+import { type SampleJob, sampleJob } from "./sample-job.ts";
 import { describeTaskEvent } from "./task-lines.ts";
 
 /** `npm start`: the whole of Roger on this machine, until Ctrl-C. Ends with 0 after an orderly stop, 1 when it failed, 2 for bad options. */
@@ -39,7 +40,7 @@ async function stayUp(settings: LocalSettings): Promise<number> {
   });
   try {
     cloud = await startCloud(settings, tell, interruption.signal);
-    print(usage(cloud));
+    print(usage(cloud, (await sampleJob(cloud.jobs, systemClock.now())) ?? unknownArgs(cloud)));
     print(`ready ${cloud.url}`);
     await aborted(interruption.signal);
   } catch (error) {
@@ -58,23 +59,36 @@ function tell(event: CloudEvent): void {
   if (line !== undefined) print(line);
 }
 
+/** The API says which args are missing. */
+function unknownArgs({ jobs }: Cloud): SampleJob {
+  const [name = ""] = jobs.keys();
+  return { name, args: {}, queue: DEFAULT_QUEUE };
+}
+
 /** Every line of it works when it is pasted. */
-function usage({ url, jobs, logDir }: Cloud): string {
-  const [job, args] = jobs.includes("hash-file") ? ["hash-file", JSON.stringify({ path: join(ROOT, "package.json") })] : [jobs[0], "{}"];
+function usage({ url, logDir }: Cloud, { name, args, queue }: SampleJob): string {
+  const body = JSON.stringify({ name, args });
+  const queues = { [DEFAULT_QUEUE]: 10, other: 2, ...(queue === DEFAULT_QUEUE ? {} : { [queue]: 2 }) };
+  const list = Object.entries(queues).map(([type, most]) => `${type}=${most}`);
   const roger = url === "http://127.0.0.1:3000" ? "npx roger" : `ROGER_API=${url} npx roger`;
   return `
 With curl:
-  curl -X POST ${url}/partitions/acme/start -d '{"queues":{"default":10,"other":2}}'
-  curl -X POST ${url}/partitions/acme/jobs -d '{"name":"${job}","args":${args}}'
+  curl -X POST ${url}/partitions/acme/start -d '${shellSafe(JSON.stringify({ queues }))}'
+  curl -X POST ${url}/partitions/acme/jobs -d '${shellSafe(body)}'
   curl ${url}/partitions/acme
   curl -X POST ${url}/partitions/acme/safe-stop
 Or with the command line:
-  ${roger} start acme default=10 other=2
-  ${roger} enqueue acme ${job} '${args}'
+  ${roger} start acme ${list.join(" ")}
+  ${roger} enqueue acme ${name} '${shellSafe(JSON.stringify(args))}'
   ${roger} tasks
   ${roger} help
 The API is described by ${url}/openapi.json, the workers' logs are in ${logDir}
 `;
+}
+
+/** Between single quotes. */
+function shellSafe(text: string): string {
+  return text.replaceAll("'", "'\\''");
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
