@@ -49,7 +49,10 @@ function reasonsOf({ place, blocker, overview }: FoundJob, options: ExplainOptio
     case "cancelled":
       return [reason("cancelled", "it was cancelled: it will not start any more")];
     case "queued":
-      return [...obstacles(partition, place.key.queue, overview), reason("not_seen", `it is on its way through ${queueOf(place.key, partition)}`)];
+      return [
+        ...obstacles(partition, place.key.queue, overview),
+        reason("not_seen", `it is in ${queueOf(place.key, partition)}, or on its way there`),
+      ];
     case "unknown":
       return [
         ...obstacles(partition, undefined, overview),
@@ -61,7 +64,7 @@ function reasonsOf({ place, blocker, overview }: FoundJob, options: ExplainOptio
 /** The key of an older build does not say which; then what is told of queues is told of all that are listed. */
 function queueOf({ queue }: QueueKeyItem, partition: Partition): string {
   if (queue !== undefined) return `queue "${queue}"`;
-  return `its queue: ${[...listedQueues(partition), "or one that the partition does not list any more"].join(", ")}`;
+  return `its queue (${[...listedQueues(partition), "or one that the partition does not list any more"].join(", ")})`;
 }
 
 /** What a wish to cancel means to a job that is still about. */

@@ -51,13 +51,14 @@ function full(partition: Partition, queue: string, lists: readonly PoolQueue[], 
   const running = lists.reduce((sum, { key }) => sum + counts(partition.id, key).running, 0);
   const most = maxWorkers(lists);
   if (running >= most) return [{ code: "waiting_for_slot", queue, detail: `waiting for a slot: ${running} of ${most} running in queue "${queue}"` }];
+  const those = tasks.length === 1 ? "one task" : `${tasks.length} tasks`;
   const slots = tasks.reduce((sum, { lease }) => sum + lease.slots, 0);
   if (tasks.some(({ lease }) => lease.free > 0)) return [];
   return [
     {
       code: "waiting_for_slot",
       queue,
-      detail: `waiting for a slot: all ${slots} slots of the ${tasks.length} tasks that could run queue "${queue}" are taken`,
+      detail: `waiting for a slot: all ${slots} slots of the ${those} that could run queue "${queue}" are taken`,
     },
   ];
 }

@@ -164,7 +164,7 @@ describe("explain: a job that leaves no trace", () => {
     const { reasons } = ask({ at: "queued", key: { ...KEY, queue: "gone" } });
     expect(reasons).toMatchObject([
       { code: "queue_not_listed", queue: "gone", detail: 'partition acme does not list queue "gone"; it lists default, mail' },
-      { code: "not_seen", detail: 'it is on its way through queue "gone"' },
+      { code: "not_seen", detail: 'it is in queue "gone", or on its way there' },
     ]);
     const paused = { partition: { paused: ["mail"] } };
     expect(codes({ at: "queued", key: { ...KEY, queue: "mail" } }, paused)).toEqual(["queue_paused", "not_seen"]);
@@ -173,7 +173,7 @@ describe("explain: a job that leaves no trace", () => {
 
   it("and that which of its queues it is in is not remembered", () => {
     expect(ask({ at: "queued", key: KEY }).reasons).toMatchObject([
-      { detail: expect.stringContaining(": default, mail, or one that the partition does not list any more") },
+      { detail: expect.stringContaining("(default, mail, or one that the partition does not list any more), or on its way there") },
     ]);
   });
 
@@ -197,6 +197,8 @@ describe("explain: a job that leaves no trace", () => {
     const reasons = ask(UNKNOWN, { overview: overviewOf({ free: 0 }, { free: 0 }) }).reasons.filter(({ code }) => code === "waiting_for_slot");
     expect(reasons.map(({ queue }) => queue)).toEqual(["default", "mail"]);
     expect(reasons[0]?.detail).toContain("all 20 slots of the 2 tasks");
+    const alone = ask(UNKNOWN, { overview: overviewOf({ free: 0 }) }).reasons;
+    expect(alone[0]?.detail).toContain("all 10 slots of the one task");
     expect(codes(UNKNOWN, { overview: overviewOf({ free: 0 }, { free: 1 }) })).toEqual(["not_seen"]);
   });
 
