@@ -28,6 +28,7 @@ interface KeyItem extends Key {
   /** With `expires` only when done, epoch ms: what is live is never garbage. */
   readonly until?: number;
   readonly expires?: number;
+  readonly forgotten?: true;
   readonly rev: string;
   readonly claim_rev?: string;
   readonly publish_rev?: string;
@@ -44,6 +45,10 @@ const PREFIX = "KEY#";
  *   worker         └──────────────────────┴──────────▶ running (run) ───────▶ queued │ done ── until ──▶ no key
  *   another        claim: refused … refused … refused …                    refused │ takes it, if it may
  *
+ *   a late copy    dropped: bar ─▶ done, forgotten ── until ──▶ no key
+ *   its cut-off run                     │ begin: refused
+ *   any other                           └ claim, begin: takes it
+ *
  * One write decides each time: between two enqueuers (the key is not there, or done), between an enqueuer and the pump
  * (still publishing), between two runs (none holds it, or the very one that was found dead), between a run and whoever
  * took it for dead (its run still stands there).
@@ -51,11 +56,15 @@ const PREFIX = "KEY#";
  * n.b. `NOT a = :b` also holds where there is no `a`.
  */
 const MINE = "job_id = :job AND (attribute_not_exists(enqueued_at) OR enqueued_at = :life)";
-const FREE_TO_THIS_JOB = `attribute_not_exists(pk) OR #until <= :now OR (#state = :done AND ${MINE} AND attempt < :attempt)`;
+const NO_KEY = "attribute_not_exists(pk) OR #until <= :now";
+/** To whoever enqueues anew: what was forgotten is remembered for what is left of its own life only. */
+export const NOTHING_REMEMBERED = `${NO_KEY} OR attribute_exists(forgotten)`;
+const FREE_TO_THIS_JOB = `${NOTHING_REMEMBERED} OR (#state = :done AND ${MINE} AND attempt < :attempt)`;
 const FREE_TO_ANY_JOB = "attribute_not_exists(pk) OR (NOT claim_rev = :rev AND (#until <= :now OR #state = :done))";
 const MINE_AND_PUBLISHING = `${MINE} AND #state = :publishing`;
 const MINE_AND_NOBODY_RUNS_IT = `${MINE} AND #state <> :done AND attempt <= :attempt AND (attribute_not_exists(#run) OR #run = :instead)`;
-const NO_KEY_OR_MY_TURN = `attribute_not_exists(pk) OR #until <= :now OR (${MINE_AND_NOBODY_RUNS_IT})`;
+const BARRED_TO_ANOTHER = `attribute_exists(forgotten) AND NOT (${MINE})`;
+const NO_KEY_OR_MY_TURN = `${NO_KEY} OR (${BARRED_TO_ANOTHER}) OR (${MINE_AND_NOBODY_RUNS_IT})`;
 const HELD_BY_ME = "#run = :run";
 const OUTBOX_STILL_DUE = "due <= :now AND #state = :publishing";
 
@@ -75,6 +84,7 @@ export function queueKeyStore(table: Table): QueueKeyStore {
     giveBack: (ref, run, attempt) => giveBack(table, ref, run, attempt),
     finish: (ref, run, until) => finish(table, ref, run, until),
     release: (ref, life, attempt, until, instead) => release(table, ref, { ...life, attempt, until, instead }),
+    bar: (ref, life, stale) => bar(table, ref, life, stale),
     claimOutbox: (handle, now, until) => claimOutbox(table, handle, now, until),
     get: (ref) => get(table, ref, table.clock.now()),
   };
@@ -92,7 +102,7 @@ async function claim(table: Table, ref: QueueKeyRef, wanted: Parameters<QueueKey
     {
       update:
         "SET job_id = :job, enqueued_at = :life, #state = :publishing, #queue = :queue, attempt = :attempt, outbox = :outbox, due = :due, " +
-        "due_pk = :due_pk, rev = :rev, claim_rev = :rev REMOVE #run, #task, #until, expires",
+        "due_pk = :due_pk, rev = :rev, claim_rev = :rev REMOVE #run, #task, #until, expires, forgotten",
       condition: takeDone ? FREE_TO_ANY_JOB : FREE_TO_THIS_JOB,
       names: { ...STATE, ...QUEUE, ...RUN, ...UNTIL },
       values: {
@@ -165,7 +175,7 @@ async function begin(
     {
       update:
         "SET job_id = :job, enqueued_at = :life, #state = :running, attempt = :attempt, #run = :run, #task = :task, rev = :rev" +
-        `${me.queue === undefined ? " REMOVE #queue," : ", #queue = :queue REMOVE"} outbox, due, due_pk, #until, expires`,
+        `${me.queue === undefined ? " REMOVE #queue," : ", #queue = :queue REMOVE"} outbox, due, due_pk, #until, expires, forgotten`,
       condition: NO_KEY_OR_MY_TURN,
       names: { ...STATE, ...QUEUE, ...RUN, ...UNTIL },
       values: {
@@ -230,6 +240,26 @@ function release(table: Table, ref: QueueKeyRef, { job, enqueuedAt, attempt, unt
   });
 }
 
+function bar(table: Table, ref: QueueKeyRef, life: JobLife, { attempt, now, until }: Parameters<QueueKeyStore["bar"]>[2]): Promise<boolean> {
+  return leave(table, ref, {
+    update:
+      "SET job_id = :job, enqueued_at = :life, #state = :done, attempt = :attempt, #until = :until, expires = :expires, forgotten = :yes, " +
+      "rev = :rev, leave_rev = :rev REMOVE #queue",
+    condition: NO_KEY,
+    names: { ...STATE, ...QUEUE, ...UNTIL },
+    values: {
+      ":job": life.job,
+      ":life": life.enqueuedAt,
+      ":done": "done",
+      ":attempt": attempt,
+      ":until": until,
+      ":expires": expiresAt(until),
+      ":yes": true,
+      ":now": now,
+    },
+  });
+}
+
 interface Leave {
   /** Sets `rev` and `leave_rev` to `:rev`. */
   readonly update: string;
@@ -280,7 +310,7 @@ export function handleOf({ pk, sk }: Key): QueueKeyHandle {
   return { partition: pk.slice(PREFIX.length), hash: sk };
 }
 
-function toItem({ job_id, enqueued_at, state, queue, attempt, run, task, outbox, due, until }: KeyItem): QueueKeyItem {
+function toItem({ job_id, enqueued_at, state, queue, attempt, run, task, outbox, due, until, forgotten }: KeyItem): QueueKeyItem {
   return {
     jobId: job_id,
     ...(enqueued_at === undefined ? {} : { enqueuedAt: enqueued_at }),
@@ -293,5 +323,6 @@ function toItem({ job_id, enqueued_at, state, queue, attempt, run, task, outbox,
     ...(outbox === undefined ? {} : { outbox: { ...outbox, enqueuedAt: outbox.enqueuedAt ?? enqueuedAtIn(outbox.body) ?? 0 } }),
     ...(due === undefined ? {} : { due }),
     ...(until === undefined ? {} : { until }),
+    ...(forgotten === undefined ? {} : { forgotten }),
   };
 }

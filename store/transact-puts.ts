@@ -2,7 +2,7 @@ import type { NewJobKey } from "../core/job/enqueue.ts";
 import type { NewParkedJob } from "../core/job/parked.ts";
 import { newRev } from "./items.ts";
 import { parkedItem } from "./parked.ts";
-import { claimedItem } from "./queue-keys.ts";
+import { claimedItem, NOTHING_REMEMBERED } from "./queue-keys.ts";
 
 /** A put as TransactWriteItems and PutItem take it, in the plain values of the SDK's document client. */
 export interface JobPut {
@@ -21,8 +21,6 @@ export interface JobPut {
  * Nothing repeats a claim's put after the key has moved on: DynamoDB knows a transaction that it is sent twice.
  */
 const FREE_TO_ANY_JOB = "attribute_not_exists(pk) OR #until <= :now OR #state = :done";
-/** A caller's own id stays taken while its end is remembered. */
-const NEVER_SEEN = "attribute_not_exists(pk) OR #until <= :now";
 
 /** The one item that stands for a job that nobody has accepted yet. */
 export function jobPut(table: string, job: NewParkedJob, key: NewJobKey | undefined): JobPut {
@@ -31,7 +29,8 @@ export function jobPut(table: string, job: NewParkedJob, key: NewJobKey | undefi
   return {
     TableName: table,
     Item: { ...claimedItem(ref, { outbox: job, due: job.since }, newRev()) },
-    ConditionExpression: takeDone ? FREE_TO_ANY_JOB : NEVER_SEEN,
+    // A caller's own id stays taken while its end is remembered.
+    ConditionExpression: takeDone ? FREE_TO_ANY_JOB : NOTHING_REMEMBERED,
     ExpressionAttributeNames: { "#until": "until", ...(takeDone ? { "#state": "state" } : {}) },
     ExpressionAttributeValues: { ":now": job.since, ...(takeDone ? { ":done": "done" } : {}) },
   };

@@ -43,6 +43,11 @@ export function memoryQueueKeys({ state, clock, hook }: MemoryWorld): QueueKeySt
       if (!isOf(found, life) || found.attempt > attempt || found.state === "done" || !isHeldBy(found, undefined, instead)) return false;
       return write(state, ref, { ...ownerOf(found), state: "done", attempt: found.attempt, until });
     },
+    bar: (ref, { job: jobId, enqueuedAt }, { attempt, now, until }) => {
+      const found = itemOf(state, ref);
+      if (found !== undefined && !isLapsed(found, now)) return false;
+      return write(state, ref, { jobId, enqueuedAt, state: "done", attempt, until, forgotten: true });
+    },
     claimOutbox: (handle, now, until) => {
       const found = itemOf(state, handle);
       if (found?.state !== "publishing" || (found.due ?? Infinity) > now) return undefined;
@@ -59,11 +64,14 @@ export function memoryQueueKeys({ state, clock, hook }: MemoryWorld): QueueKeySt
 
 function mayClaim(found: QueueKeyItem, { outbox, now, takeDone }: Claim): boolean {
   const { id: job, enqueuedAt, attempt } = outbox;
-  return isLapsed(found, now) || (found.state === "done" && (takeDone || (isOf(found, { job, enqueuedAt }) && found.attempt < attempt)));
+  if (isLapsed(found, now) || found.forgotten) return true;
+  return found.state === "done" && (takeDone || (isOf(found, { job, enqueuedAt }) && found.attempt < attempt));
 }
 
 function mayBegin(found: QueueKeyItem, me: RunIdentity, attempt: number, instead: string | undefined): boolean {
-  return isOf(found, me) && found.state !== "done" && found.attempt <= attempt && isHeldBy(found, me.run, instead);
+  const { forgotten = false } = found;
+  if (!isOf(found, me)) return forgotten;
+  return found.state !== "done" && found.attempt <= attempt && isHeldBy(found, me.run, instead);
 }
 
 function isOf(found: QueueKeyItem | undefined, life: JobLife): found is QueueKeyItem {

@@ -27,6 +27,8 @@ export interface QueueKeyItem {
   readonly due?: number;
   /** Only when `done`: until when it is remembered, epoch ms. */
   readonly until?: number;
+  /** Only when `done`: the end had been forgotten. It is remembered for what is left of that life; to all others the key is free. */
+  readonly forgotten?: true;
 }
 
 /**
@@ -36,7 +38,8 @@ export interface QueueKeyItem {
 export interface QueueKeyStore {
   /**
    * For a new job, which is the outbox: state `publishing`. Written if there is no item, or its memory has lapsed
-   * (`until <= now`), or it is `done` and (`takeDone`, or done by this very life at an earlier attempt: a person's retry).
+   * (`until <= now`), or it is `done` and (`takeDone`, or `forgotten`, or done by this very life at an earlier attempt: a person's
+   * retry).
    */
   claim(
     ref: QueueKeyRef,
@@ -53,7 +56,7 @@ export interface QueueKeyStore {
 
   /**
    * An attempt starts: `running`, attempt, run, task; outbox and due dropped. IF there is no item, or its memory has
-   * lapsed; or it is this life's, not `done`, `attempt <= the asked one`, and no run holds it, or the run `instead` does.
+   * lapsed, or it is another life's and `forgotten`; or it is this life's, not `done`, `attempt <= the asked one`, and no run holds it, or the run `instead` does.
    */
   begin(
     ref: QueueKeyRef,
@@ -74,6 +77,12 @@ export interface QueueKeyStore {
    * `instead` does: cancelled, purged, buried without a run.
    */
   release(ref: QueueKeyRef, life: JobLife, attempt: number, until: number, instead?: string): Promise<boolean>;
+
+  /**
+   * Bars the key to what is left of a life whose end is forgotten: `done`, `forgotten`, remembered until then; IF there is no item,
+   * or its memory has lapsed.
+   */
+  bar(ref: QueueKeyRef, life: JobLife, stale: { readonly attempt: number; readonly now: number; readonly until: number }): Promise<boolean>;
 
   /** For the pump: moves `due` of a due outbox. @returns the item as it now is; `undefined` when nothing is due there */
   claimOutbox(handle: QueueKeyHandle, now: number, until: number): Promise<QueueKeyItem | undefined>;

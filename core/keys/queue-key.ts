@@ -34,11 +34,16 @@ const ROUNDS = 5;
  *
  * Whatever a run writes is conditional on `run` being its own: a run that was given up for dead writes nothing more.
  *
+ * Two runs may have the same message, if the connection of the first was lost. Where the end of their job is forgotten already
+ * (it is a late copy), the first could still take the key after the second has dropped the message, and give it back to nobody:
+ * so whoever drops a copy and finds no key bars it to that life, for as long as an end is remembered.
+ *
  * | the process dies after | then |
  * |---|---|
  * | begin | the message comes again; the run's task is declared dead; the next run takes the key over |
  * | the next attempt is parked, key not given back | that attempt finds a dead run on the key and takes it over |
  * | finish, not acked | the message comes again, finds `done`, is dropped |
+ * | a copy of what is forgotten bars the key, not acked | the same; any job may claim the key |
  */
 export class QueueKeys {
   readonly #store: QueueKeyStore;
@@ -88,7 +93,11 @@ export class QueueKeys {
     for (let round = 0; round < ROUNDS; round++) {
       if (await this.#store.release(ref, life, attempt, this.#remembered(), instead)) return true;
       const found = await this.#store.get(ref);
-      if (found === undefined || !isOf(found, life) || found.state === "done" || found.attempt > attempt) return true;
+      if (found === undefined) {
+        if (await this.#store.bar(ref, life, { attempt, now: this.#clock.now(), until: this.#remembered() })) return true;
+        continue;
+      }
+      if (!isOf(found, life) || found.state === "done" || found.attempt > attempt) return true;
       const holder = holderOf(found);
       if (holder !== undefined && !(await this.#runs.ended(holder))) return false;
       instead = holder?.run;

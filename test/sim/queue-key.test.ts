@@ -15,6 +15,14 @@ describe("a queue key: one job at a time, never run again once done, no key left
 
   it("survives a cancel at any step", () => everyWay("one cancel", { jobs: [single], tasks: 1, budget: { cancels: 1, failures: 1 } }));
 
+  for (const [way, wishes] of [
+    ["cancelled", { cancels: 1 }],
+    ["purged", { purges: 1 }],
+  ] as const) {
+    it(`is not left behind by a late copy of a forgotten job that is ${way} while a run of it is cut off`, () =>
+      everyWay(`a late copy, ${way}`, { jobs: [{ ...single, late: true }], tasks: 1, queued: true, budget: { losses: 1, ...wishes } }, 2_000));
+  }
+
   it("survives all of it together", () =>
     manyWays(
       "everything",

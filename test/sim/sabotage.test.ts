@@ -5,9 +5,9 @@ import type { Setup } from "./setup.ts";
 
 const jobs = ["A", "B"].map((name) => ({ name, executionKey: "k" }));
 
-/** What a search finds in a setup that is broken: by every way at first, then by chance. */
-async function finding(setup: Setup): Promise<string | undefined> {
-  const found = await explore(setup, 200);
+/** What a search finds in a setup that is broken: by every way at first, as far as that goes, then by chance. */
+async function finding(setup: Setup, executions = 200): Promise<string | undefined> {
+  const found = await explore(setup, executions);
   if (found.violation !== undefined) return found.violation.what;
   for (let seed = 1; seed <= 400; seed++) {
     const { violation } = await wander(setup, seed);
@@ -56,5 +56,12 @@ describe("the search finds", { timeout: 120_000 }, () => {
   it("a queue key that a run keeps when it ends", async () => {
     const sabotage = (store: MemoryStore): MemoryStore => ({ ...store, queueKeys: { ...store.queueKeys, finish: async () => true } });
     expect(await finding({ jobs: [{ name: "A", queueKey: "q" }], tasks: 1, sabotage })).toMatch(/still running/);
+  });
+
+  it("a copy that is dropped without barring the key of a forgotten job", async () => {
+    const sabotage = (store: MemoryStore): MemoryStore => ({ ...store, queueKeys: { ...store.queueKeys, bar: async () => true } });
+    const late = { name: "A", queueKey: "q", late: true };
+    const budget = { losses: 1, purges: 1 };
+    expect(await finding({ jobs: [late], tasks: 1, queued: true, budget, sabotage }, 2_000)).toMatch(/still queued/);
   });
 });

@@ -10,6 +10,8 @@ export interface SimJob {
   readonly executionKey?: string;
   /** So old when it runs that it moves from its message to a parked item. @default false */
   readonly long?: boolean;
+  /** Its end is forgotten already: what is queued of it is a late copy, and its key is not there. @default false */
+  readonly late?: boolean;
 }
 
 /** How many of each fault may happen in one execution. */

@@ -134,8 +134,10 @@ export class World {
   /** The job is in its queue, its key (if it has one) its own: as if its enqueueing lay far back. */
   putQueued(job: SimJob): void {
     const life = this.ledger.begin(job, this.clock.now());
-    life.accepted = true;
     this.publishCopy(life);
+    // Whatever was promised of it has been kept long ago.
+    if (job.late === true) return;
+    life.accepted = true;
     const key = queueKeyOf(job);
     if (key === undefined) return;
     const handle = { partition: PARTITION, hash: keyHash(key) };

@@ -55,6 +55,17 @@ function newRun(): Run {
 }
 
 describe("the keys of a run", () => {
+  it("are refused to one that was cut off, once another has dropped its message, though the job's end is forgotten", async () => {
+    const cutOff = task("T1");
+    const other = task("T2", cutOff.world);
+    const run = newRun();
+    const claims = cutOff.keyring.claimsOf(ENVELOPE, run);
+    expect(await other.keyring.abandon(ENVELOPE)).toBe(true);
+    expect(await claims?.take(run)).toEqual({ kind: "ended" });
+    expect(await other.store.queueKeys.get(KEY)).toMatchObject({ state: "done", forgotten: true });
+    expect(await other.keyring.claimsOf({ ...ENVELOPE, id: "B" }, run)?.take(run)).toEqual({ kind: "mine" });
+  });
+
   it("are none for a job without keys", () => {
     const { queue_key: _, execution_key: __, ...keyless } = ENVELOPE;
     expect(task("T1").keyring.claimsOf(keyless, newRun())).toBeUndefined();

@@ -89,6 +89,74 @@ export function livesSuite(make: Make<Stores>): void {
     });
   });
 
+  describe("a queue key whose end is forgotten, barred to what is left of its life", () => {
+    const ANOTHER: JobLife = { job: "another", enqueuedAt: FIRST.enqueuedAt };
+    const memory = () => clock.now() + LIMITS.doneKeyMs;
+    const bar = (life = FIRST, attempt = 1) => store.queueKeys.bar(KEY, life, { attempt, now: clock.now(), until: memory() });
+    const begin = (life: JobLife, attempt = 1) => store.queueKeys.begin(KEY, runOf(life), attempt, clock.now());
+    const done = (life: JobLife) => ({ jobId: life.job, enqueuedAt: life.enqueuedAt, state: "done", attempt: 1, until: memory() });
+
+    it.each([
+      ["that is not there", async () => {}],
+      [
+        "whose memory has lapsed, whoever's it was",
+        async () => {
+          await begin(ANOTHER);
+          await store.queueKeys.finish(KEY, "boot/1", clock.now());
+        },
+      ],
+    ])("is one %s; no run of that life begins, for as long as it is asked", async (_, prepare) => {
+      await prepare();
+      expect(await bar()).toBe(true);
+      const barred = { ...done(FIRST), forgotten: true };
+      expect(await key()).toEqual(barred);
+      expect(await begin(FIRST, 9)).toEqual({ began: false, found: barred });
+      clock.advance(LIMITS.doneKeyMs);
+      expect(await key()).toBeUndefined();
+      expect(await begin(FIRST)).toEqual({ began: true });
+      expect(await key()).toEqual({ jobId: ID, enqueuedAt: FIRST.enqueuedAt, state: "running", attempt: 1, run: "boot/1", task: "boot" });
+    });
+
+    it.each([
+      ["its id, enqueued anew", SECOND],
+      ["another job", ANOTHER],
+    ])("is free to %s, which leaves an end like any other", async (_, life) => {
+      await bar();
+      expect(await claim(life)).toEqual({ claimed: true });
+      expect(await key()).toMatchObject({ jobId: life.job, enqueuedAt: life.enqueuedAt, state: "publishing" });
+      await store.queueKeys.release(KEY, life, 1, memory());
+      expect(await key()).toEqual(done(life));
+      expect(await claim(SECOND)).toMatchObject({ claimed: false });
+    });
+
+    it.each([
+      ["a later life", SECOND],
+      ["another job", ANOTHER],
+    ])("is free to a run of %s, whoever brought that one without a claim", async (_, life) => {
+      await bar();
+      expect(await begin(life)).toEqual({ began: true });
+      expect(await key()).toEqual({ jobId: life.job, enqueuedAt: life.enqueuedAt, state: "running", attempt: 1, run: "boot/1", task: "boot" });
+    });
+
+    it("is none that is there, or remembered: nothing changes", async () => {
+      await claim(SECOND);
+      const publishing = await key();
+      expect(await bar()).toBe(false);
+      expect(await key()).toEqual(publishing);
+      await begin(SECOND);
+      expect(await bar(SECOND)).toBe(false);
+      await store.queueKeys.finish(KEY, "boot/1", memory());
+      expect(await bar(SECOND)).toBe(false);
+      expect(await key()).toEqual(done(SECOND));
+    });
+
+    it("is not begun in the same instant", async () => {
+      const [barred, { began }] = await Promise.all([bar(), begin(FIRST)]);
+      expect(barred).toBe(!began);
+      expect((await key())?.state).toBe(began ? "running" : "done");
+    });
+  });
+
   describe("a parked item", () => {
     it("of the first is replaced by the second, whatever its attempt", async () => {
       await park(FIRST, "retry", 5);
