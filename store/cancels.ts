@@ -16,6 +16,8 @@ interface CancelItem extends Key {
   readonly rev: string;
   /** Of the last write that marked it; before the first but one that is `rev`. */
   readonly mark_rev?: string;
+  /** Not in an item that only older builds have marked. */
+  readonly seq?: number;
 }
 
 const PREFIX = "CANCELS#";
@@ -69,22 +71,25 @@ async function mark(table: Table, partition: string, id: string, at: number, bou
 }
 
 async function put(table: Table, key: Key, at: number): Promise<boolean> {
-  const item: CancelItem = { ...key, at, expires: garbageAt(table), rev: newRev() };
+  const item: CancelItem = { ...key, at, expires: garbageAt(table), rev: newRev(), seq: table.clock.now() };
   const { written } = await putItem(table, item, { condition: NONE_OR_LAPSED, values: nowSeconds(table) }, (found) => found?.rev === item.rev);
   return written;
 }
 
-/** A new `rev` each time: it is a new wish, also where the time stays. */
+/**
+ * A new `rev` each time: it is a new wish, also where the time stays. n.b. a repetition of this write may count twice: numbers
+ * need not be without gaps.
+ */
 async function renew(table: Table, key: Key, at: number): Promise<boolean> {
   const rev = newRev();
   const { written } = await updateItem<CancelItem>(
     table,
     key,
     {
-      update: "SET #at = :at, expires = :expires, mark_rev = :rev",
+      update: "SET #at = :at, expires = :expires, mark_rev = :rev, seq = if_not_exists(seq, :now) + :one",
       condition: THERE_AND_NOT_NEWER,
       names: { "#at": "at" },
-      values: { ...nowSeconds(table), ":at": at, ":rev": rev, ":expires": garbageAt(table) },
+      values: { ...nowSeconds(table), ":at": at, ":rev": rev, ":expires": garbageAt(table), ":now": table.clock.now(), ":one": 1 },
     },
     (item) => item?.mark_rev === rev,
   );
@@ -131,6 +136,6 @@ function nowSeconds({ clock }: Table): { ":now_s": number } {
   return { ":now_s": clock.now() / 1000 };
 }
 
-function toMark({ sk, at, rev, mark_rev = rev, hit_life }: CancelItem): CancelMark {
-  return { id: sk, at, rev: mark_rev, ...(hit_life === undefined ? {} : { hitLife: hit_life }) };
+function toMark({ sk, at, rev, mark_rev = rev, seq, hit_life }: CancelItem): CancelMark {
+  return { id: sk, at, rev: mark_rev, ...(seq === undefined ? {} : { seq }), ...(hit_life === undefined ? {} : { hitLife: hit_life }) };
 }

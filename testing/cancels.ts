@@ -24,6 +24,7 @@ export function memoryCancels({ state, clock, hook }: MemoryWorld, bound: number
         id,
         at: Math.max(at, found?.at ?? at),
         rev: newRev(state),
+        seq: found === undefined ? clock.now() : (found.seq ?? clock.now()) + 1,
         expires: clock.now() + LIMITS.cancelKeepMs,
       });
     },

@@ -1,3 +1,4 @@
+import { LIMITS } from "../contract/limits.ts";
 import type { Envelope } from "./envelope.ts";
 import type { JobLife } from "./life.ts";
 import { ownIdKey } from "./own-id.ts";
@@ -15,20 +16,40 @@ export interface CancelMark {
   readonly at: number;
   /** Tells this wish from an earlier one for the same id. */
   readonly rev: string;
+  /** The wish's number: later wishes for the same id have higher ones. Absent where an older build put the marker. */
+  readonly seq?: number;
   /** The last life (its `enqueuedAt`) that somebody was told of. */
   readonly hitLife?: number;
 }
 
 /** Whether the marker ends this job: a life of the id that was enqueued before, unless a person has retried it since. */
-export function hits({ at, rev }: CancelMark, { id, enqueued_at, queue_key, pardoned }: Envelope): boolean {
-  const isMeant = at === EVERY_LIFE ? queue_key !== ownIdKey(id) : enqueued_at < at;
-  return isMeant && pardoned !== rev;
+export function hits(mark: CancelMark, envelope: Envelope): boolean {
+  const { id, enqueued_at, queue_key } = envelope;
+  const isMeant = mark.at === EVERY_LIFE ? queue_key !== ownIdKey(id) : enqueued_at < mark.at;
+  return isMeant && !isPardoned(mark, envelope);
+}
+
+/**
+ * The wish that the retry found, or an earlier one, which is all that some task may have heard of. n.b. an older build's wish
+ * leaves the marker's number as it is: of two with the same number only the one that is named is overruled.
+ */
+function isPardoned({ rev, seq }: CancelMark, { pardoned, pardoned_seq }: Envelope): boolean {
+  return pardoned === rev || (seq !== undefined && pardoned_seq !== undefined && seq < pardoned_seq);
+}
+
+/** What a person's retry says of the marker that it found, or of all that had lapsed by now. */
+export function pardonOf(mark: Pick<CancelMark, "rev" | "seq"> | undefined, now: number): Pick<Envelope, "pardoned" | "pardoned_seq"> {
+  // Numbers begin at epoch ms. What has lapsed was put more than 7 days ago, and a task may know it still; half of that is room
+  // for clocks that differ.
+  const { rev, seq = now - LIMITS.cancelKeepMs / 2 } = mark ?? {};
+  return { ...(rev === undefined ? {} : { pardoned: rev }), pardoned_seq: seq };
 }
 
 /** Cancel markers of a partition; each is forgotten after 7 days. */
 export interface CancelStore {
   /**
-   * Puts the marker; one that is there keeps whom it hit, gets the newer time, and a new `rev` in any case.
+   * Puts the marker; one that is there keeps whom it hit, gets the newer time, and a new `rev` and the next `seq` in any case.
+   * A new marker's `seq` is epoch ms: above that of one that has lapsed.
    * @returns `false` when the partition has 10,000 already: nothing was written
    */
   mark(partition: string, id: string, at: number): Promise<boolean>;

@@ -38,8 +38,10 @@ export interface Envelope {
   readonly attempts_before?: number;
   /** Epoch ms of the first enqueueing; a retry does not move it. With the id it names one life, see core/job/life.ts. */
   readonly enqueued_at: number;
-  /** The cancel marker (its `rev`) that a person's retry has overruled. */
+  /** The cancel marker (its `rev`) that a person's retry has overruled … */
   readonly pardoned?: string;
+  /** … and its `seq`: what was wished before that is overruled with it. See core/job/cancels.ts. */
+  readonly pardoned_seq?: number;
   readonly traceparent?: string;
   /** Since when no worker knows the name, epoch ms; absent once one does. */
   readonly unknown_since?: number;
@@ -142,6 +144,7 @@ export function decodeEnvelope(body: Buffer | string): Envelope {
     throw new InvalidEnvelope("envelope.returns", "not a whole number from 0");
   }
   if (e.pardoned !== undefined && typeof e.pardoned !== "string") throw new InvalidEnvelope("envelope.pardoned", "not a text");
+  if (e.pardoned_seq !== undefined && !Number.isSafeInteger(e.pardoned_seq)) throw new InvalidEnvelope("envelope.pardoned_seq", "not a whole number");
   if (!("args" in e)) throw new InvalidEnvelope("envelope.args", "missing");
   if (e.history !== undefined && !Array.isArray(e.history)) throw new InvalidEnvelope("envelope.history", "not a list");
   return value as Envelope;

@@ -1,7 +1,7 @@
 import type { Clock } from "../contract/clock.ts";
 import type { QueueKeyItem, QueueKeyStore } from "../keys/queue-key-store.ts";
 import type { BuriedJob, BuriedStore } from "./buried.ts";
-import type { CancelStore } from "./cancels.ts";
+import { type CancelStore, pardonOf } from "./cancels.ts";
 import { acceptJob } from "./enqueue.ts";
 import { decodeEnvelope, type Envelope, InvalidEnvelope, withoutWaits } from "./envelope.ts";
 import { ownIdKey } from "./own-id.ts";
@@ -28,7 +28,7 @@ export type Revived = { readonly kind: "revived" } | { readonly kind: "taken"; r
  * | 3. it is no longer buried | done |
  *
  * The later wish wins: a marker that was put before, whenever that was, does not hit the job any more, whose envelope names it
- * as pardoned; one that is put from now on does. No clocks are compared.
+ * as pardoned, with all that were before it, of which a task may not have heard more; one that is put from now on does.
  *
  * Two people who retry the same job in the same instant may make it run twice, if it has no queue key.
  * @throws InvalidEnvelope when what is buried is no job of that partition and id; StoreUnavailable: ask again
@@ -36,8 +36,8 @@ export type Revived = { readonly kind: "revived" } | { readonly kind: "taken"; r
 export async function reviveJob({ buried, parked, queueKeys, cancels, clock }: ReviveDeps, grave: BuriedJob): Promise<Revived> {
   const { partition, id } = grave;
   const dead = buriedEnvelope(grave);
-  const envelope = revivedEnvelope(grave, dead, (await cancels.get(partition, id))?.rev);
   const now = clock.now();
+  const envelope = revivedEnvelope(grave, dead, pardonOf(await cancels.get(partition, id), now));
   const job = parkedJob(envelope, { reason: "outbox", due: now, since: now });
   const { queue_key } = envelope;
   const key = queue_key === undefined ? undefined : { ref: { partition, key: queue_key }, takeDone: queue_key !== ownIdKey(id) };
@@ -59,14 +59,14 @@ export function buriedEnvelope({ partition, id, body }: BuriedJob): Envelope {
 }
 
 /** The protocol's attempt only rises, so that what was written about the job before can't be taken for newer. */
-function revivedEnvelope(grave: BuriedJob, dead: Envelope, marker: string | undefined): Envelope {
-  const { pardoned: _, ...envelope } = withoutWaits(dead);
+function revivedEnvelope(grave: BuriedJob, dead: Envelope, pardon: ReturnType<typeof pardonOf>): Envelope {
+  const { pardoned: _, pardoned_seq: __, ...envelope } = withoutWaits(dead);
   const before = Math.max(grave.attempt, envelope.attempt);
   return {
     ...envelope,
     attempt: before + 1,
     attempts_before: before,
     ...(grave.history.length === 0 ? {} : { history: grave.history }),
-    ...(marker === undefined ? {} : { pardoned: marker }),
+    ...pardon,
   };
 }

@@ -6,6 +6,8 @@ export interface Life {
   readonly job: SimJob;
   readonly enqueuedAt: number;
   readonly begun: number;
+  /** When a person began the last retry that brought it back: wishes that had ended by then are overruled. */
+  revived: number;
   /** Its enqueuer was told so. */
   accepted: boolean;
   /** It has not come to its end yet, as far as was seen. */
@@ -36,15 +38,18 @@ export class Ledger {
 
   /** What tells this moment from others. */
   get memory(): unknown {
-    const wishes = this.#wishes.map(({ id, ended }) => [id, ended === undefined]);
-    return [[...this.#lives].map(([key, { accepted, open, done, told, purged }]) => [key, accepted, open, done, told, purged]), wishes];
+    const lives = [...this.#lives].map(([key, life]) => {
+      const { accepted, open, done, told, purged } = life;
+      return [key, accepted, open, done, told, purged, this.#isWished(life, life.revived)];
+    });
+    return [lives, this.#wishes.map(({ id, ended }) => [id, ended === undefined])];
   }
 
   /** Two who enqueue the same id in the same instant enqueue one life. */
   begin(job: SimJob, enqueuedAt: number): Life {
     const known = this.#lives.get(keyOf(idOf(job), enqueuedAt));
     if (known !== undefined) return known;
-    const life: Life = { job, enqueuedAt, begun: this.#tick(), accepted: false, open: true, done: 0, told: 0, purged: false };
+    const life: Life = { job, enqueuedAt, begun: this.#tick(), revived: 0, accepted: false, open: true, done: 0, told: 0, purged: false };
     this.#lives.set(keyOf(idOf(job), enqueuedAt), life);
     return life;
   }
@@ -64,6 +69,16 @@ export class Ledger {
     };
   }
 
+  /** A person retries what is buried of a life. @returns to be called when it is brought back */
+  reviving(life: Life): () => void {
+    const began = this.#tick();
+    return () => {
+      life.revived = Math.max(life.revived, began);
+      // It may have run to its end already: then its end was seen after its beginning here.
+      if (life.done === 0) life.open = true;
+    };
+  }
+
   done(life: Life): void {
     life.done += 1;
     life.open = false;
@@ -72,11 +87,11 @@ export class Ledger {
   /** `onCancel` was called. */
   told(life: Life): void {
     life.told += 1;
-    life.open = false;
+    // A copy from before the retry may still be told of; what was brought back must come to an end of its own.
+    if (this.#isWished(life, life.revived)) life.open = false;
     const { name } = life.job;
     if (life.told > 1) this.violations.push(`onCancel of ${name} was called ${life.told} times in one life`);
-    const wished = this.#wishes.some(({ id, ended = Infinity }) => id === idOf(life.job) && ended > life.begun);
-    if (!wished) this.violations.push(`${name} was cancelled in a life that nobody cancelled`);
+    if (!this.#isWished(life, life.begun)) this.violations.push(`${name} was cancelled in a life that nobody cancelled`);
   }
 
   /** From now on a purge is entitled to all that is about. @returns to be called at its end: until then also to what comes */
@@ -93,16 +108,22 @@ export class Ledger {
    * @param killer the job that must be buried as poison
    */
   unkept({ buried, cancels }: MemoryState, partition: string, killer: string | undefined): string | undefined {
-    for (const { job, enqueuedAt, accepted, open, told, purged } of this.#lives.values()) {
+    for (const life of this.#lives.values()) {
+      const { job, enqueuedAt, accepted, open, told, purged } = life;
       const grave = buried[`${partition}/${idOf(job)}`];
       // One that was retried and cancelled once more after it had been told of: it is told of once.
-      const again = told > 0 && isHit(cancels[`${partition}/`]?.[idOf(job)], enqueuedAt);
+      const again = told > 0 && this.#isWished(life, life.revived) && isHit(cancels[`${partition}/`]?.[idOf(job)], enqueuedAt);
       const isBuried = grave !== undefined && (grave.enqueuedAt ?? 0) >= enqueuedAt;
       if (accepted && open && !isBuried && !again && !purged) return `job ${job.name} is lost`;
       if (grave !== undefined && (grave.reason === "poison") !== (job.name === killer) && grave.reason !== "discarded")
         return `job ${job.name} is buried as ${grave.reason}`;
     }
     return undefined;
+  }
+
+  /** Whether somebody's wish that it end was under way at that time, or came later. */
+  #isWished({ job }: Life, since: number): boolean {
+    return this.#wishes.some(({ id, ended = Infinity }) => id === idOf(job) && ended > since);
   }
 
   #tick(): number {

@@ -82,10 +82,10 @@ export class Outside {
     const grave = state.buried[`${PARTITION}/${idOf(job)}`];
     if (grave?.enqueuedAt === undefined) return;
     const life = ledger.of(grave.id, grave.enqueuedAt);
+    const broughtBack = ledger.reviving(life);
     await this.#begin(`reviver of ${job.name}`, `revive ${job.name}`, async () => {
       const revived = await reviveJob({ ...this.#world.openStore(), clock }, grave);
-      // It may have run to its end already: then its end was seen after its beginning here.
-      if (revived.kind === "revived" && life.done === 0) life.open = true;
+      if (revived.kind === "revived") broughtBack();
     });
   }
 

@@ -14,6 +14,13 @@ describe("a person's retry of a buried job", { timeout: 240_000 }, () => {
   it("is the later wish where it was cancelled before, and the earlier where it is cancelled after", () =>
     everyWay("a retry and a cancel", { jobs: [plain], tasks: 1, queued: true, budget: { burials: 1, revives: 1, cancels: 1 } }, 300));
 
+  it("overrules every cancel that came before it, whichever of them a task knows of", () =>
+    everyWay(
+      "a retry and two cancels",
+      { jobs: [{ ...plain, pardoned: true }], tasks: 1, queued: true, budget: { burials: 1, revives: 1, cancels: 1 } },
+      2_500,
+    ));
+
   it("survives all of it together", () =>
     manyWays(
       "people, everything",

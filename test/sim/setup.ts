@@ -12,6 +12,8 @@ export interface SimJob {
   readonly long?: boolean;
   /** Its end is forgotten already: what is queued of it is a late copy, and its key is not there. @default false */
   readonly late?: boolean;
+  /** It was cancelled, and a person has retried it since; the marker is still there. For an id of ours. @default false */
+  readonly pardoned?: boolean;
 }
 
 /** How many of each fault may happen in one execution. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { DEFAULT_TIMINGS } from "../../core/contract/limits.ts";
+import { DEFAULT_TIMINGS, LIMITS } from "../../core/contract/limits.ts";
 import { brokerQueue } from "../../core/contract/names.ts";
+import { EVERY_LIFE, pardonOf } from "../../core/job/cancels.ts";
 import type { JobContext } from "../../core/job/context.ts";
 import { defineJob } from "../../core/job/define-job.ts";
 import { type Envelope, encodeEnvelope } from "../../core/job/envelope.ts";
@@ -25,6 +26,8 @@ import { idOf, queueKeyOf, type Setup, type SimJob } from "./setup.ts";
 export const PARTITION = "acme";
 export const QUEUE = brokerQueue(PARTITION, "default");
 const START = 1_900_000_000_000;
+/** Which jobs that were pardoned are pardoned. */
+const MARKER = { at: EVERY_LIFE, rev: "r0", seq: START } as const;
 
 /** One handler that runs: it settles when the test says how. */
 export interface Handler {
@@ -134,6 +137,7 @@ export class World {
   /** The job is in its queue, its key (if it has one) its own: as if its enqueueing lay far back. */
   putQueued(job: SimJob): void {
     const life = this.ledger.begin(job, this.clock.now());
+    if (job.pardoned === true) this.#putMarker(job);
     this.publishCopy(life);
     // Whatever was promised of it has been kept long ago.
     if (job.late === true) return;
@@ -143,6 +147,14 @@ export class World {
     const handle = { partition: PARTITION, hash: keyHash(key) };
     const { enqueuedAt } = life;
     this.state.queueKeys[`${PARTITION}/${handle.hash}`] = { handle, jobId: idOf(job), enqueuedAt, state: "queued", attempt: 1 };
+  }
+
+  /** Every task knows that there is one. */
+  #putMarker(job: SimJob): void {
+    const id = idOf(job);
+    this.state.cancels[`${PARTITION}/`] = { [id]: { ...MARKER, id, expires: this.clock.now() + LIMITS.cancelKeepMs } };
+    this.announce();
+    for (const task of this.tasks.values()) task.row = this.row;
   }
 
   publishCopy({ job, enqueuedAt }: Life): void {
@@ -253,6 +265,7 @@ export class World {
       ...(job.executionKey === undefined ? {} : { execution_key: job.executionKey }),
       attempt: 1,
       enqueued_at: enqueuedAt,
+      ...(job.pardoned === true ? pardonOf(MARKER, enqueuedAt) : {}),
     };
   }
 

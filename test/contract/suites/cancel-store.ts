@@ -25,7 +25,7 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
       expect(await store.get(P, ID)).toBeUndefined();
       expect(await store.list(P)).toEqual([]);
       expect(await mark()).toBe(true);
-      const marker = { id: ID, at: clock.now(), rev: expect.any(String) };
+      const marker = { id: ID, at: clock.now(), rev: expect.any(String), seq: clock.now() };
       expect(await store.get(P, ID)).toEqual(marker);
       expect(await store.list(P)).toEqual([marker]);
       expect(await store.list("other")).toEqual([]);
@@ -38,6 +38,21 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
       expect(await store.mark(P, ID, first + 5)).toBe(true);
       expect(await store.mark(P, ID, first + 2)).toBe(true);
       expect(await store.list(P)).toMatchObject([{ id: ID, at: first + 5 }]);
+    });
+
+    it("gives each wish a number above the last, also once the marker has lapsed", async () => {
+      const seqs: (number | undefined)[] = [];
+      const note = async (at = clock.now()) => {
+        await store.mark(P, ID, at);
+        seqs.push((await store.get(P, ID))?.seq);
+      };
+      for (const at of [5, 5, 3, 7]) await note(at);
+      clock.advance(LIMITS.cancelKeepMs + 1_000);
+      await note();
+      await note();
+      expect(seqs).not.toContain(undefined);
+      expect(seqs).toEqual([...new Set(seqs)].sort((a = 0, b = 0) => a - b));
+      expect(await store.list(P)).toMatchObject([{ seq: seqs.at(-1) }]);
     });
 
     it("forgets it after 7 days, however far ahead its time lies", async () => {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { LIMITS } from "../../../core/contract/limits.ts";
 import type { BuriedStore } from "../../../core/job/buried.ts";
-import { type CancelStore, EVERY_LIFE, hits } from "../../../core/job/cancels.ts";
+import { type CancelStore, EVERY_LIFE, hits, pardonOf } from "../../../core/job/cancels.ts";
 import type { JobLife } from "../../../core/job/life.ts";
 import { type ParkedReason, type ParkedStore, parkedJob } from "../../../core/job/parked.ts";
 import type { QueueKeyStore } from "../../../core/keys/queue-key-store.ts";
@@ -236,13 +236,45 @@ export function livesSuite(make: Make<Stores>): void {
       expect(hits(await markerOf(), envelopeOf(FIRST))).toBe(true);
     });
 
-    it("that a person's retry has overruled hits no more, until somebody cancels anew", async () => {
+    const { queue_key: _, ...ours } = envelopeOf(FIRST);
+    const markEveryLife = async () => {
       await store.cancels.mark(PARTITION, ID, EVERY_LIFE);
-      const { queue_key: _, ...ours } = envelopeOf(FIRST);
-      const revived = { ...ours, pardoned: (await markerOf()).rev };
-      expect(hits(await markerOf(), revived)).toBe(false);
-      await store.cancels.mark(PARTITION, ID, EVERY_LIFE);
-      expect(hits(await markerOf(), revived)).toBe(true);
+      return markerOf();
+    };
+    const pardoned = async () => ({ ...ours, ...pardonOf(await store.cancels.get(PARTITION, ID), clock.now()) });
+
+    it("that a person's retry has overruled hits no more, nor what was before it, until somebody cancels anew", async () => {
+      const before = [await markEveryLife(), await markEveryLife(), await markEveryLife()];
+      const revived = await pardoned();
+      for (const marker of before) {
+        expect(hits(marker, ours)).toBe(true);
+        expect(hits(marker, revived)).toBe(false);
+      }
+      expect(hits(await markEveryLife(), revived)).toBe(true);
+    });
+
+    it("that has lapsed, and that a task knows still, is overruled with it; one that is put then is not", async () => {
+      const lapsed = [await markEveryLife(), await markEveryLife()];
+      const known = await pardoned();
+      clock.advance(LIMITS.cancelKeepMs + 1_000);
+      const revived = await pardoned();
+      for (const marker of lapsed) expect(hits(marker, revived)).toBe(false);
+      const anew = await markEveryLife();
+      expect(hits(anew, revived)).toBe(true);
+      expect(hits(anew, known)).toBe(true);
+    });
+
+    it("of an older build has no number: the retry that found it overrules that one", async () => {
+      const { seq: _, ...numberless } = await markEveryLife();
+      const revived = { ...ours, ...pardonOf(numberless, clock.now()) };
+      expect(hits(numberless, revived)).toBe(false);
+      expect(hits({ ...numberless, rev: "another" }, revived)).toBe(true);
+      expect(hits(await markEveryLife(), revived)).toBe(true);
+      // A wish of an older build's leaves the number of the one that it takes the place of.
+      const numbered = await markerOf();
+      expect(hits({ ...numbered, rev: "another" }, await pardoned())).toBe(true);
+      // An envelope that an older build has revived names its marker only.
+      expect(hits(numbered, { ...ours, pardoned: numbered.rev })).toBe(false);
     });
 
     it("is hit once in each life", async () => {
