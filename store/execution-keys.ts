@@ -1,3 +1,4 @@
+import { LIMITS } from "../core/contract/limits.ts";
 import type { JobLife } from "../core/job/life.ts";
 import type { ExecutionKeyRef, ExecutionKeyStore, Lock } from "../core/keys/execution-key-store.ts";
 import { keyHash } from "../core/keys/key-hash.ts";
@@ -18,6 +19,12 @@ interface LockItem extends Key {
   readonly rev: string;
   readonly release_rev?: string;
   readonly reserve_rev?: string;
+}
+
+/** n.b. a row that has lapsed counts as long as it is there: who finds it looks for its job, and takes it away if that is gone. */
+interface WaiterRow extends Key {
+  /** Not in a row of an older build. */
+  readonly expires?: number;
 }
 
 const PREFIX = "LOCK#";
@@ -99,7 +106,7 @@ async function release(table: Table, ref: ExecutionKeyRef, run: string, reserve?
       update: `SET expires = :expires, rev = :rev, release_rev = :rev${reserve === undefined ? "" : SET_RESERVATION} REMOVE #holder, #run, #task`,
       condition: HELD_BY_ME,
       names: HELD,
-      values: { ":run": run, ":rev": rev, ":expires": garbageAt(table), ...reservation(reserve) },
+      values: { ":run": run, ":rev": rev, ":expires": garbageAt(table, FREE_KEEP_MS), ...reservation(reserve) },
     },
     (item) => item?.release_rev === rev,
   );
@@ -115,7 +122,7 @@ async function reserve(table: Table, ref: ExecutionKeyRef, from: string, to?: { 
       update: `SET expires = :expires, rev = :rev, reserve_rev = :rev${to === undefined ? " REMOVE reserved, reserved_until" : SET_RESERVATION}`,
       condition: FREE_AND_RESERVED,
       names: { "#holder": HELD["#holder"] },
-      values: { ":from": from, ":rev": rev, ":expires": garbageAt(table), ...reservation(to) },
+      values: { ":from": from, ":rev": rev, ":expires": garbageAt(table, FREE_KEEP_MS), ...reservation(to) },
     },
     (item) => item?.reserve_rev === rev,
   );
@@ -128,10 +135,10 @@ function reservation(to: { job: string; until: number } | undefined): Record<str
   return to === undefined ? {} : { ":reserved": to.job, ":until": to.until };
 }
 
-/** The row is nothing but its key: put again, it is the same. */
+/** The row says nothing but its key: put again, it is the same, and kept for longer. */
 async function enlist(table: Table, ref: ExecutionKeyRef, waiter: JobLife): Promise<void> {
-  const row = rowKey(ref, waiter);
-  await putItem(table, row, {}, (found) => found !== undefined);
+  const expires = garbageAt(table, LIMITS.waiterKeepMs);
+  await putItem<WaiterRow>(table, { ...rowKey(ref, waiter), expires }, {}, (found) => found !== undefined && (found.expires ?? expires) >= expires);
 }
 
 async function leave(table: Table, ref: ExecutionKeyRef, waiter: JobLife): Promise<void> {
@@ -157,8 +164,8 @@ async function waiters(table: Table, ref: ExecutionKeyRef, limit: number): Promi
   return line;
 }
 
-function garbageAt({ clock }: Table): number {
-  return expiresAt(clock.now() + FREE_KEEP_MS);
+function garbageAt({ clock }: Table, keepMs: number): number {
+  return expiresAt(clock.now() + keepMs);
 }
 
 function lockKey({ partition, key }: ExecutionKeyRef): Key {

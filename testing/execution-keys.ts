@@ -5,7 +5,7 @@ import type { MemoryState, MemoryWorld } from "./memory-state.ts";
 
 type Reservation = { readonly job: string; readonly until: number } | undefined;
 
-/** The twin of store/execution-keys.ts. A lock is remembered for ever: its token rises all the same. */
+/** The twin of store/execution-keys.ts. A lock is remembered for ever: its token rises all the same; so is a waiter's row. */
 export function memoryExecutionKeys({ state, hook }: MemoryWorld): ExecutionKeyStore {
   const steps: Steps<ExecutionKeyStore> = {
     acquire: (ref, { job, run, task }, now, instead) => {

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/contract/clock.ts";
-import type { Timings } from "../core/contract/limits.ts";
+import { LIMITS, type Timings } from "../core/contract/limits.ts";
 import { brokerQueue } from "../core/contract/names.ts";
 import type { JobPublisher, Published, QueueAdmin } from "../core/job/broker.ts";
 import type { CancelStore } from "../core/job/cancels.ts";
@@ -37,7 +37,7 @@ export interface CourierOptions {
 }
 
 /** After the broker failed; while the queue of a job can't be made, at least and at most; while a run of a cancelled job may be alive. */
-const RETRY_MS = { broker: 1_000, noQueue: 5_000, noQueueMost: 600_000, cancelled: 2_000 } as const;
+const RETRY_MS = { broker: 1_000, noQueue: 5_000, noQueueMost: LIMITS.mostWaitMs, cancelled: 2_000 } as const;
 
 const HIT_TRIES = 3;
 

@@ -18,7 +18,7 @@ export interface RecorderOptions {
 }
 
 /** How long a job that can't run now stays parked, at least; one that waits for its execution key then waits as long as it has waited already. */
-const WAIT_MS = { itself: 2_000, itselfMost: 20_000, suspect: 5_000, unknownName: 5_000, key: 60_000, most: 600_000 } as const;
+const WAIT_MS = { itself: 2_000, itselfMost: 20_000, suspect: 5_000, unknownName: 5_000, key: 60_000, most: LIMITS.mostWaitMs } as const;
 
 /**
  * Writes down what became of a job: one function per outcome. Each is safe to repeat, and only after it has succeeded

@@ -41,6 +41,10 @@ export const LIMITS = {
   doneKeyMs: 3600 * 1000,
   /** A freed execution key is kept for the oldest waiter for so long. */
   reservationMs: 30 * 1000,
+  /** A job that can't run now (its key is busy, its name unknown, its queue missing) stays parked at most so long before it is looked at again. */
+  mostWaitMs: 600 * 1000,
+  /** A place in the line for an execution key is kept for so long after its job last asked for the key: 7 days. */
+  waiterKeepMs: 7 * 24 * 3600 * 1000,
   /** Bytes of a queue or execution key. */
   keyBytes: 512,
   /** The longest `maxExecutionTime`: a day. */
@@ -196,4 +200,6 @@ if (LIMITS.messageBodyBytes < LIMITS.envelopeBytes + 64 * 1024 || LIMITS.message
 }
 if (LIMITS.history * (LIMITS.stackBytes + LIMITS.messageBytes) > 64 * 1024) throw new Error("limits: a history must fit an item");
 if (LIMITS.bulkBytes < LIMITS.envelopeBytes) throw new Error("limits: a bulk request must hold one job");
+// A job that waits asks anew, and renews its place, each time that it has waited: the rest is for tasks that are away, and full queues.
+if (LIMITS.waiterKeepMs < 100 * LIMITS.mostWaitMs) throw new Error("limits: a place in a line must outlive many waits of its job");
 if (LIMITS.confirmWindow > 1_000) throw new Error("limits: a wider confirm window costs more than it gives");

@@ -45,7 +45,7 @@ export interface ExecutionKeyStore {
   /** Moves a reservation on, or drops it; IF nobody holds the lock and it is reserved for `from`. */
   reserve(ref: ExecutionKeyRef, from: string, to?: { readonly job: string; readonly until: number }): Promise<boolean>;
 
-  /** Adds the row of a job that waits for the lock; one that is there stays. */
+  /** Adds the row of a job that waits for the lock; one that is there stays. It is garbage 7 days after it was put last. */
   enlist(ref: ExecutionKeyRef, waiter: JobLife): Promise<void>;
 
   /** Removes the waiter's row, if it is there. */

@@ -14,7 +14,7 @@ const WAKE_LIMIT = 100;
 
 /**
  * An execution key: at most one job per key and partition runs at a time; the others wait in DynamoDB, oldest first.
- * No broker queue per key, and nothing that expires under a job that waits.
+ * No broker queue per key, and no job that waits expires.
  *
  * ```
  *  free ──acquire──▶ held (run, token+1) ──release──▶ free, reserved for the oldest waiter for 30 s ──▶ it acquires
@@ -25,6 +25,11 @@ const WAKE_LIMIT = 100;
  * No wake-up is lost: a waiter first writes its parked job and its row, then looks at the lock again; a releaser first
  * frees the lock, then (if it had seen no row before) looks at the rows again. One of the two sees the other.
  * And should both die, the waiter's `due` passes.
+ *
+ * A waiter's row is its place in the line, and no more: the job is its parked item, which `due` brings back at the latest. Each
+ * time it has to wait anew its row is renewed, at the same place. One that lapses is of a job that has not asked for 7 days:
+ * it has ended and the row was left behind, or it is due or on its way (no task is there, its queue is long or paused), where
+ * no row helps it on.
  *
  * | the process dies after | then |
  * |---|---|

@@ -5,7 +5,7 @@ import { type Handler, type SimTask, type World, whatOf } from "./world.ts";
 
 const NONE = {
   ...{ crashes: 0, losses: 0, failures: 0, burials: 0, cancels: 0, revives: 0, purges: 0 },
-  ...{ copies: 0, jumps: 0, lives: 0, hours: 0, errors: 0 },
+  ...{ copies: 0, jumps: 0, lives: 0, hours: 0, lapses: 0, errors: 0 },
 } as const;
 
 /** One execution's world, and what is left of its budget. */

@@ -20,6 +20,13 @@ describe("an execution key: never two at once, none lost, nothing left behind", 
 
   it("survives a cancel of any job at any step", () => everyWay("one cancel", { jobs, tasks: 1, queued: true, budget: { cancels: 1 } }));
 
+  it("loses no job whose place in the line lapses at any step", () =>
+    everyWay("one row lapses", { jobs, tasks: 1, queued: true, budget: { lapses: 1 } }, 2_000));
+
   it("survives all of it together", () =>
-    manyWays("everything", { jobs: three, tasks: 2, budget: { crashes: 2, losses: 1, failures: 1, cancels: 1, copies: 1, jumps: 3 } }, 300));
+    manyWays(
+      "everything",
+      { jobs: three, tasks: 2, budget: { crashes: 2, losses: 1, failures: 1, cancels: 1, copies: 1, jumps: 3, lapses: 1 } },
+      300,
+    ));
 });

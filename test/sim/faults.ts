@@ -8,7 +8,7 @@ const HOUR_MS = LIMITS.doneKeyMs + 1_000;
 
 /** All that may go wrong next, and what people may wish, as far as the budget goes. */
 export function faults(execution: Execution): Action[] {
-  return [...deaths(execution), ...outages(execution), ...wishes(execution), ...copies(execution), ...leaps(execution)];
+  return [...deaths(execution), ...outages(execution), ...wishes(execution), ...copies(execution), ...leaps(execution), ...lapses(execution)];
 }
 
 /** A fault of the budget. */
@@ -84,4 +84,18 @@ function* leaps(execution: Execution): Generator<Action> {
   const next = left.jumps > 0 ? execution.nextMoment() : undefined;
   if (next !== undefined && execution.mayPass(next)) yield to("jumps", next);
   if (left.hours > 0 && execution.mayPass(now + HOUR_MS)) yield to("hours", now + HOUR_MS);
+}
+
+function* lapses(execution: Execution): Generator<Action> {
+  const { state } = execution.world;
+  if (execution.left.lapses === 0) return;
+  for (const [lock, waiters] of Object.entries(state.waiters)) {
+    for (const waiter of waiters) {
+      yield costing(execution, "lapses", `the row of ${waiter.job} lapses`, async () => {
+        const left = waiters.filter((other) => other !== waiter);
+        if (left.length > 0) state.waiters[lock] = left;
+        else delete state.waiters[lock];
+      });
+    }
+  }
 }

@@ -35,6 +35,8 @@ export interface Budget {
   readonly lives?: number;
   /** Jumps beyond what the end of a job is remembered for. */
   readonly hours?: number;
+  /** Waiters' rows that lapse, far sooner than they do. */
+  readonly lapses?: number;
   /** Calls of the table or the broker that fail: they never arrived, or their answer was lost. */
   readonly errors?: number;
 }
