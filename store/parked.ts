@@ -39,7 +39,8 @@ const CURSOR = "parked";
  * can't remove what it did not publish, and two pumps can't both move the same `due`.
  */
 const MY_LIFE = "(attribute_not_exists(enqueued_at) OR enqueued_at = :life)";
-const EARLIER_OR_NOBODYS_OR_MINE = `(${MY_LIFE} AND (attempt < :attempt OR (attempt = :attempt AND (attribute_not_exists(#run) OR #run = :run))))`;
+// n.b. AND binds before OR: a pair of parentheses that is not needed doubles, around others, the time that dynalite reads it for.
+const EARLIER_OR_NOBODYS_OR_MINE = `${MY_LIFE} AND (attempt < :attempt OR attempt = :attempt AND (attribute_not_exists(#run) OR #run = :run))`;
 const NONE_OR_MINE_OR_OF_AN_EARLIER_LIFE = `attribute_not_exists(pk) OR enqueued_at < :life OR ${EARLIER_OR_NOBODYS_OR_MINE}`;
 /** For a new job, which is kept elsewhere as long as it is refused. */
 const NOTHING_TO_TELL_OF = `attribute_not_exists(pk) OR (enqueued_at < :life AND reason <> :cancelled) OR ${EARLIER_OR_NOBODYS_OR_MINE}`;
