@@ -80,6 +80,8 @@ export class AmqpQueueAdmin implements QueueAdmin, MessageTaker {
     };
     const work = (channel: Channel): Promise<number> => takeMessages(channel, brokerQueue, { ...options, settle });
     try {
+      // The time that messages may take is not for waiting on a RabbitMQ that is away.
+      await this.connection.ready(new Deadline(this.settings.rpcDeadlineMs));
       return await this.ask(`take from ${brokerQueue}`, work, this.settings.rpcDeadlineMs + options.withinMs);
     } catch (error) {
       // Not RabbitMQ's failure: its caller's own.
