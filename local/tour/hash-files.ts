@@ -45,7 +45,7 @@ export async function hashFiles(world: World): Promise<void> {
   await follow(world, { out, total: paths.length, until: paths.length });
   const { right, wrong, missing, repeated } = await compareDigests(paths, out);
   checks.that(right === paths.length, `all ${paths.length} digests are right`, { right, wrong: wrong.slice(0, 3), missing: missing.slice(0, 3) });
-  const twice = repeated === 0 ? "" : `, ${repeated} of them computed more than once`;
+  const twice = repeated === 0 ? "" : `, ${repeated} of them more than once`;
   progress.line(`  ${right} of ${paths.length} right${twice}, ${secondsSince(clock, startedAt)} after the first request`);
 }
 
