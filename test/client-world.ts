@@ -6,6 +6,7 @@ import { openBroker } from "../broker/broker.ts";
 import { Client, type ClientDeps } from "../client/client.ts";
 import { BrokerLine } from "../client/line.ts";
 import { systemClock } from "../core/contract/clock.ts";
+import { PUBLISH_DEADLINE_MS } from "../core/contract/limits.ts";
 import { brokerQueue } from "../core/contract/names.ts";
 import { jobSpec } from "../core/job/define-job.ts";
 import { decodeEnvelope, type Envelope } from "../core/job/envelope.ts";
@@ -19,9 +20,6 @@ export const greet = jobSpec({ name: "greet", args: z.object({ to: z.string() })
 /** A job with a queue key. */
 export const bill = jobSpec({ name: "bill", args: z.object({ invoice: z.string() }), queueKey: ({ invoice }) => `invoice:${invoice}` });
 
-/** The publish deadline of the tests: short, for many wait for it. */
-export const DEADLINE_MS = 700;
-
 /** A client on a table and a RabbitMQ of the test's own making. */
 export class ClientWorld {
   readonly rabbit = new BrokerWorld();
@@ -30,9 +28,12 @@ export class ClientWorld {
   readonly store: Store;
   /** Names of the requests that the client under test has sent to DynamoDB. */
   readonly requests: string[] = [];
+  readonly #deadlineMs: number;
   readonly #clients: Client[] = [];
 
-  constructor({ document, table }: TableWorld) {
+  /** @param deadlineMs how long its clients wait for RabbitMQ: whoever is late goes through the outbox, on a busy machine, too */
+  constructor({ document, table }: TableWorld, deadlineMs: number = PUBLISH_DEADLINE_MS) {
+    this.#deadlineMs = deadlineMs;
     this.document = document;
     this.table = table;
     this.store = openStore({ document, table, clock: systemClock });
@@ -55,9 +56,9 @@ export class ClientWorld {
       openBroker({
         url: `${url}?heartbeat=0`,
         name: `client ${this.partition}`,
-        publishDeadlineMs: DEADLINE_MS,
-        connectDeadlineMs: DEADLINE_MS,
-        rpcDeadlineMs: DEADLINE_MS,
+        publishDeadlineMs: this.#deadlineMs,
+        connectDeadlineMs: this.#deadlineMs,
+        rpcDeadlineMs: this.#deadlineMs,
         closeDeadlineMs: 300,
       });
     const line = url === undefined ? undefined : new BrokerLine(open, systemClock);

@@ -5,7 +5,7 @@ import { connect as connectClient } from "../../client/connect.ts";
 import { systemClock } from "../../core/contract/clock.ts";
 import { openDocument } from "../../store/client.ts";
 import { openStore } from "../../store/store.ts";
-import { bill, ClientWorld, DEADLINE_MS, greet } from "../client-world.ts";
+import { bill, ClientWorld, greet } from "../client-world.ts";
 import type { TcpProxy } from "../proxy.ts";
 import { useDynalite } from "./suites/dynalite.ts";
 import type { TableWorld } from "./suites/table.ts";
@@ -17,13 +17,15 @@ let proxy: TcpProxy;
 let client: Client;
 beforeEach(async () => {
   table = await open();
-  world = new ClientWorld(table);
+  world = new ClientWorld(table, DEADLINE_MS);
   await world.startAndDeclare("default");
   proxy = await world.rabbit.proxy();
   client = world.client(proxy.url);
 });
 afterEach(() => world.close());
 
+/** Short, for most tests wait for it. */
+const DEADLINE_MS = 700;
 const SOON = { timeout: 10_000, interval: 20 };
 /** What two tries may take, and a slow machine on top. */
 const TWO_TRIES_MS = 2 * DEADLINE_MS + 1_500;
