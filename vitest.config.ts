@@ -6,7 +6,8 @@ const BROKER = ["./test/global/rabbitmq.ts"];
 export default defineConfig({
   test: {
     pool: "forks",
-    maxWorkers: 2,
+    // More than two cores: half of a test is waiting, for RabbitMQ's disk, a lease, a retry.
+    maxWorkers: 3,
     sequence: { sequencer: SlowestFirst },
     testTimeout: 30_000,
     hookTimeout: 120_000,
@@ -15,8 +16,7 @@ export default defineConfig({
       project("unit"),
       project("contract", { globalSetup: BROKER }),
       project("integration", { globalSetup: BROKER }),
-      // They kill brokers and processes, and mostly wait for leases to run out: side by side, more of them than there are cores.
-      project("faults", { globalSetup: BROKER, maxWorkers: 3 }),
+      project("faults", { globalSetup: BROKER }),
       project("sim"),
       project("infra", { globalSetup: [...BROKER, "./test/global/sst.ts"] }),
       project("package", { globalSetup: [...BROKER, "./test/global/package.ts"] }),
@@ -26,6 +26,6 @@ export default defineConfig({
   },
 });
 
-function project(kind: string, more: { globalSetup?: string[]; fileParallelism?: boolean; maxWorkers?: number } = {}) {
+function project(kind: string, more: { globalSetup?: string[]; fileParallelism?: boolean } = {}) {
   return { extends: true as const, test: { name: kind, include: [`test/${kind}/**/*.test.ts`], ...more } };
 }

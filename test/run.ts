@@ -12,8 +12,8 @@ import { startRabbit } from "../local/rabbitmq/start.ts";
 import { installSst } from "./infra/graph/install.ts";
 
 /**
- * `npm test`: every check of this repository, one after the other, whatever the earlier ones found.
- * `npm test -- types unit` runs only those. Exits with 1 if any of them failed.
+ * `npm test`: every check of this repository, whatever the earlier ones found: one after the other, and beside them the one
+ * that mostly waits. `npm test -- types unit` runs only those. Exits with 1 if any of them failed.
  */
 
 interface Counts {
@@ -30,16 +30,24 @@ interface Result extends Counts {
 
 interface Step {
   readonly name: string;
-  run(): Promise<Result>;
+  run(terminal: Terminal): Promise<Result>;
 }
+
+/** Where the programs of a step write: to be seen at once, or gathered until the others are through. */
+type Terminal = "inherit" | Buffer[];
+
+type Finished = readonly [Step, Result, ms: number];
 
 const ROOT = join(import.meta.dirname, "..");
 const NOTHING: Counts = { passed: 0, failed: 0, skipped: 0 };
 const VITEST = "node_modules/vitest/vitest.mjs";
 /** test/global/rabbitmq.ts takes the broker that this names. */
 const AMQP_URL = "ROGER_TEST_AMQP_URL";
+/** It waits for leases to run out, and leaves the cores to the others meanwhile. */
+const MOSTLY_WAITS = "faults";
 
-let rabbit: Promise<Rabbit> | undefined;
+/** What runs beside the others has one of its own: a worker takes all dead letters of its broker, also those that a test waits for. */
+const rabbits = new Map<"in turn" | "beside", Promise<Rabbit>>();
 
 const STEPS: readonly Step[] = [
   { name: "types", run: () => tool("tsc", "-p", ".") },
@@ -48,7 +56,7 @@ const STEPS: readonly Step[] = [
   { name: "unit", run: () => tests("unit") },
   { name: "contract", run: () => testsWithRabbit("contract") },
   { name: "integration", run: () => testsWithRabbit("integration") },
-  { name: "faults", run: () => testsWithRabbit("faults") },
+  { name: MOSTLY_WAITS, run: (terminal) => testsWithRabbit(MOSTLY_WAITS, terminal) },
   { name: "sim", run: () => tests("sim") },
   { name: "infra", run: testsOfInfra },
   { name: "package", run: () => testsWithRabbit("package") },
@@ -64,19 +72,36 @@ async function main(names: readonly string[]): Promise<number> {
     return 2;
   }
   const chosen = STEPS.filter((step) => names.length === 0 || names.includes(step.name));
-  const results: [Step, Result, number][] = [];
+  const results: Finished[] = [];
   try {
+    const beside = chosen.find(({ name }) => name === MOSTLY_WAITS && mayRunBeside(chosen));
+    const gathered: Buffer[] = [];
+    const waiting = beside === undefined ? undefined : timed(beside, gathered);
     for (const step of chosen) {
-      if (!(await hasWork(step.name))) continue;
+      if (step === beside || !(await hasWork(step.name))) continue;
       print(`\n── ${step.name}`);
-      const start = systemClock.monotonic();
-      results.push([step, await step.run(), systemClock.monotonic() - start]);
+      results.push(await timed(step, "inherit"));
+    }
+    if (waiting !== undefined) {
+      print(`\n── ${MOSTLY_WAITS}, beside the others`);
+      results.push(await waiting);
+      process.stdout.write(Buffer.concat(gathered));
     }
   } finally {
-    await stopRabbit();
+    await stopRabbits();
   }
   summarize(results);
   return results.every(([, { ok }]) => ok) ? 0 : 1;
+}
+
+/** Not on a broker that somebody gave: there is only one of it. */
+function mayRunBeside(chosen: readonly Step[]): boolean {
+  return chosen.length > 1 && process.env[AMQP_URL] === undefined;
+}
+
+async function timed(step: Step, terminal: Terminal): Promise<Finished> {
+  const start = systemClock.monotonic();
+  return [step, await step.run(terminal), systemClock.monotonic() - start];
 }
 
 /** A kind of tests without files is no step; tools always have work. */
@@ -86,7 +111,7 @@ async function hasWork(name: string): Promise<boolean> {
   return false;
 }
 
-function summarize(results: readonly [Step, Result, number][]): void {
+function summarize(results: readonly Finished[]): void {
   print("");
   const total = { ...NOTHING };
   for (const [step, result, ms] of results) {
@@ -108,10 +133,10 @@ async function tool(name: string, ...args: string[]): Promise<Result> {
   return { ok: (await node([`node_modules/.bin/${name}`, ...args])) === 0, ...NOTHING };
 }
 
-async function testsWithRabbit(kind: string): Promise<Result> {
-  rabbit ??= startRabbit({ amqpUrl: process.env[AMQP_URL], onProgress: print });
+async function testsWithRabbit(kind: string, terminal: Terminal = "inherit"): Promise<Result> {
   try {
-    return await tests(kind, { [AMQP_URL]: (await rabbit).url });
+    const rabbit = await rabbitFor(terminal === "inherit" ? "in turn" : "beside");
+    return await tests(kind, { env: { [AMQP_URL]: rabbit.url }, terminal });
   } catch (error) {
     print(describeError(error).message);
     return { ok: false, ...NOTHING, failed: 1, remark: "no RabbitMQ" };
@@ -131,9 +156,18 @@ async function testsOfInfra(): Promise<Result> {
   return { ...result, ok: types.ok && result.ok };
 }
 
-async function stopRabbit(): Promise<void> {
-  const started = await rabbit?.catch(() => undefined);
-  await started?.stop();
+function rabbitFor(whom: "in turn" | "beside"): Promise<Rabbit> {
+  const started = rabbits.get(whom);
+  if (started !== undefined) return started;
+  // After the other: where there is no RabbitMQ yet, that one installs it.
+  const before = Promise.allSettled(rabbits.values());
+  const starting = before.then(() => startRabbit({ amqpUrl: process.env[AMQP_URL], onProgress: print }));
+  rabbits.set(whom, starting);
+  return starting;
+}
+
+async function stopRabbits(): Promise<void> {
+  for (const started of await Promise.allSettled(rabbits.values())) if (started.status === "fulfilled") await started.value.stop();
 }
 
 /** What needs a container, or an emulator of AWS that runs already; whatever is not there is skipped by name, and counted. */
@@ -143,11 +177,11 @@ async function testsWithDocker(): Promise<Result> {
   return closed === undefined || result.skipped === 0 ? result : { ...result, remark: `${sentence(result)}: ${closed}` };
 }
 
-async function tests(kind: string, env: Readonly<Record<string, string>> = {}): Promise<Result> {
+async function tests(kind: string, options: RunOptions = {}): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), "roger-test-"));
   try {
     const report = join(directory, "report.json");
-    const status = await node([VITEST, "run", "--project", kind, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], env);
+    const status = await node([VITEST, "run", "--project", kind, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], options);
     const counts = await readReport(report);
     // A file that can't be loaded and an error outside of every test have no test to count.
     return { ok: status === 0, ...counts, failed: status === 0 ? counts.failed : Math.max(1, counts.failed) };
@@ -164,9 +198,16 @@ async function readReport(file: string): Promise<Counts> {
   return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests + report.numTodoTests };
 }
 
-/** Runs a program of ours with the pinned Node; what it prints is seen at once. */
-async function node(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> {
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: "inherit", env: { ...process.env, ...env } });
-  const [code] = (await once(child, "exit")) as [number | null];
+interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly terminal?: Terminal;
+}
+
+/** Runs a program of ours with the pinned Node. */
+async function node(args: readonly string[], { env = {}, terminal = "inherit" }: RunOptions = {}): Promise<number> {
+  const stdio = terminal === "inherit" ? "inherit" : "pipe";
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["inherit", stdio, stdio], env: { ...process.env, ...env } });
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => terminal !== "inherit" && terminal.push(chunk));
+  const [code] = (await once(child, "close")) as [number | null];
   return code ?? 1;
 }

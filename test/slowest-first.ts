@@ -8,7 +8,14 @@ const SLOW = [
   "faults/long-jobs",
   "faults/tasks",
   "integration/tour",
+  "integration/worker",
   "integration/readme",
+  "contract/client-outages",
+  "contract/lambda-events",
+  "contract/store-dynalite",
+  "contract/store-faults",
+  "contract/client-crash",
+  "contract/broker-twin",
 ];
 
 /** Vitest's own order goes by the durations of earlier runs, which CI does not have. */
