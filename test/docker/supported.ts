@@ -1,12 +1,13 @@
 import { APIGatewayClient, GetRestApisCommand } from "@aws-sdk/client-api-gateway";
 import { ApiGatewayV2Client, GetApisCommand } from "@aws-sdk/client-apigatewayv2";
+import { DynamoDBClient, ResourceNotFoundException, TransactGetItemsCommand } from "@aws-sdk/client-dynamodb";
 import { ECSClient, ListClustersCommand } from "@aws-sdk/client-ecs";
 import { LambdaClient, ListFunctionsCommand } from "@aws-sdk/client-lambda";
 import { describeError } from "../../core/contract/errors.ts";
 import { clientOf } from "./aws.ts";
 
-/** What the tests use of AWS beyond DynamoDB, and IAM, which every emulator of these has. */
-export type AwsService = "Lambda" | "REST API" | "HTTP API" | "ECS";
+/** What the tests use of AWS beyond DynamoDB's own items, and IAM, which every emulator of these has. */
+export type AwsService = "transactions" | "Lambda" | "REST API" | "HTTP API" | "ECS";
 
 type Config = ReturnType<typeof clientOf>;
 
@@ -16,11 +17,21 @@ interface Client {
 
 /** A question that changes nothing, for each of them. */
 const QUESTIONS: Readonly<Record<AwsService, (config: Config) => Promise<unknown>>> = {
+  transactions: (config) => using(new DynamoDBClient(config), askForTransactions),
   Lambda: (config) => using(new LambdaClient(config), (client) => client.send(new ListFunctionsCommand())),
   "REST API": (config) => using(new APIGatewayClient(config), (client) => client.send(new GetRestApisCommand())),
   "HTTP API": (config) => using(new ApiGatewayV2Client(config), (client) => client.send(new GetApisCommand())),
   ECS: (config) => using(new ECSClient(config), (client) => client.send(new ListClustersCommand())),
 };
+
+async function askForTransactions(client: DynamoDBClient): Promise<void> {
+  const item = { TableName: "roger-there-is-none", Key: { pk: { S: "-" }, sk: { S: "-" } } };
+  try {
+    await client.send(new TransactGetItemsCommand({ TransactItems: [{ Get: item }] }));
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+  }
+}
 
 async function using<C extends Client>(client: C, ask: (client: C) => Promise<unknown>): Promise<unknown> {
   try {

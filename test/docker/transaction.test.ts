@@ -6,7 +6,7 @@ import { Tables } from "../contract/suites/table.ts";
 import { describeUnless } from "./describe-unless.ts";
 
 /** The embedded DynamoDB knows no transactions: what it can show of them is in test/contract. */
-describeUnless(inject("missing").aws, "a job in a transaction of the application's", () => {
+describeUnless(inject("missing").transactions, "a job in a transaction of the application's", () => {
   let tables: Tables;
   let world: ClientWorld;
   beforeAll(async () => {

@@ -11,6 +11,8 @@ export interface Missing {
   readonly docker?: string | undefined;
   /** Not even a DynamoDB. */
   readonly dynamoDb?: string | undefined;
+  /** Of DynamoDB. */
+  readonly transactions?: string | undefined;
   readonly restApi?: string | undefined;
   readonly httpApi?: string | undefined;
   /** With an HTTP API before it. */
@@ -56,11 +58,12 @@ async function provideAws(project: TestProject, releases: AsyncDisposableStack, 
   const dynamoDb = runningDynamoDb();
   if (running === undefined && dynamoDb !== undefined) {
     project.provide("awsEndpoint", dynamoDb);
-    return withoutLambdas("AWS_ENDPOINT_URL_DYNAMODB names a DynamoDB, and AWS_ENDPOINT_URL no emulator of AWS");
+    const transactions = await whyNot("transactions", dynamoDb);
+    return { transactions, ...withoutLambdas("AWS_ENDPOINT_URL_DYNAMODB names a DynamoDB, and AWS_ENDPOINT_URL no emulator of AWS") };
   }
   if (running === undefined && noDocker !== undefined) {
     const reason = `${noDocker} (and AWS_ENDPOINT_URL is not set)`;
-    return { dynamoDb: reason, ...withoutLambdas(reason) };
+    return { dynamoDb: reason, transactions: reason, ...withoutLambdas(reason) };
   }
   const aws = running ?? (await startAws());
   releases.defer(() => aws.stop());
@@ -68,7 +71,7 @@ async function provideAws(project: TestProject, releases: AsyncDisposableStack, 
   // The Lambdas ask for a RabbitMQ, and that is in a container.
   const missing = noDocker === undefined ? await missingOf(aws.endpoint) : withoutLambdas(noDocker);
   if (Object.values(missing).includes(undefined)) releases.defer(await makeGraphs(project));
-  return missing;
+  return { transactions: await whyNot("transactions", aws.endpoint), ...missing };
 }
 
 function withoutLambdas(reason: string): Required<Pick<Missing, "restApi" | "httpApi" | "ecs">> {
