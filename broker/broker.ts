@@ -2,6 +2,7 @@ import { BrokerUnavailable } from "../core/contract/errors.ts";
 import type { Broker, PartitionChannel } from "../core/job/broker.ts";
 import { SupervisedConnection } from "./connection.ts";
 import { ConsumerConnections } from "./consumer-connections.ts";
+import { LeaderProbe } from "./leader-probe.ts";
 import { AmqpPartitionChannel } from "./partition-channel.ts";
 import { AmqpPublisher } from "./publisher.ts";
 import { AmqpQueueAdmin } from "./queue-admin.ts";
@@ -25,6 +26,7 @@ export class AmqpBroker implements Broker {
   /** Publishes, declares and asks. */
   private readonly main: SupervisedConnection;
   private readonly consumers: ConsumerConnections;
+  private readonly probe: LeaderProbe;
   private readonly partitions = new Set<AmqpPartitionChannel>();
   private readonly listeners = new Set<(connected: boolean) => void>();
   private lastConnected = false;
@@ -41,10 +43,11 @@ export class AmqpBroker implements Broker {
       void connection.start();
       this.connectionChanged();
     });
+    this.probe = new LeaderProbe(settings);
     this.main.watch(() => this.connectionChanged());
   }
 
-  /** Every connection that was opened is up. */
+  /** Every connection that jobs come and go by is up. RabbitMQ ends the probe's because of a single queue: that one does not count. */
   get connected(): boolean {
     return [this.main, ...this.consumers.all].every((connection) => connection.model !== undefined);
   }
@@ -64,13 +67,13 @@ export class AmqpBroker implements Broker {
 
   partition(id: string): PartitionChannel {
     if (this.stopping !== undefined) throw new BrokerUnavailable("the broker is closed");
-    const { main, topology, settings } = this;
+    const { main, topology, probe, settings } = this;
     const connection = this.consumers.take();
     const onClosed = (): void => {
       this.partitions.delete(channel);
       this.consumers.release(connection);
     };
-    const channel = new AmqpPartitionChannel({ partition: id, connection, main, topology, settings, onClosed });
+    const channel = new AmqpPartitionChannel({ partition: id, connection, main, topology, probe, settings, onClosed });
     this.partitions.add(channel);
     return channel;
   }
@@ -84,7 +87,7 @@ export class AmqpBroker implements Broker {
   private async close(): Promise<void> {
     await Promise.all([...this.partitions].map((channel) => channel.close()));
     await this.publisher.close();
-    await Promise.all([this.main, ...this.consumers.all].map((connection) => connection.stop()));
+    await Promise.all([this.main, this.probe, ...this.consumers.all].map((connection) => connection.stop()));
   }
 
   private connectionChanged(): void {

@@ -6,6 +6,7 @@ import type { SupervisedConnection } from "./connection.ts";
 import { ConvergeLoop } from "./converge-loop.ts";
 import { Deadline, unavailable } from "./deadline.ts";
 import type { ReceivedDelivery } from "./delivery.ts";
+import type { LeaderProbe } from "./leader-probe.ts";
 import type { BrokerSettings } from "./settings.ts";
 import { QueueSubscription, type SubscriptionContext } from "./subscription.ts";
 import type { Topology } from "./topology.ts";
@@ -17,6 +18,8 @@ export interface PartitionChannelOptions {
   /** Declares the queues. */
   readonly main: SupervisedConnection;
   readonly topology: Topology;
+  /** Is asked before this channel asks anything of a queue. */
+  readonly probe: LeaderProbe;
   readonly settings: BrokerSettings;
   /** It is closed, and its place on the connection free. */
   onClosed(): void;
@@ -24,7 +27,8 @@ export interface PartitionChannelOptions {
 
 /**
  * All consumers of one partition, on one AMQP channel that is opened when the first of them needs it and again after
- * each loss. One loop does all that is asked of RabbitMQ, in order; subscriptions only say what they wish.
+ * each loss. One loop does all that is asked of RabbitMQ on it, in order; subscriptions only say what they wish. A queue
+ * comes to the loop once it has answered elsewhere: one that is missing, has no leader or starts slowly keeps nobody waiting.
  */
 export class AmqpPartitionChannel implements PartitionChannel {
   private readonly options: PartitionChannelOptions;
@@ -37,7 +41,7 @@ export class AmqpPartitionChannel implements PartitionChannel {
   private closing: Promise<void> | undefined;
 
   constructor(options: PartitionChannelOptions) {
-    const { connection, main, topology, settings, partition } = options;
+    const { connection, main, topology, probe, settings, partition } = options;
     this.options = options;
     this.loop = new ConvergeLoop({
       converge: () => this.converge(),
@@ -45,6 +49,8 @@ export class AmqpPartitionChannel implements PartitionChannel {
     });
     this.context = {
       topology,
+      probe,
+      isReachable: () => this.isReachable,
       onEvent: settings.onEvent,
       wake: () => this.loop.wake(),
       wakeLater: () => void this.loop.wakeLater(),
@@ -68,7 +74,7 @@ export class AmqpPartitionChannel implements PartitionChannel {
   /** Closing the channel ends all its consumers: there is no need to wait for an answer to each. */
   private async shut(): Promise<void> {
     const { settings, partition, onClosed } = this.options;
-    for (const subscription of this.subscriptions) subscription.halt();
+    for (const subscription of this.subscriptions) subscription.close();
     for (const unwatch of this.unwatch) unwatch();
     const lastRound = this.loop.stop();
     await this.session?.close(); // what the round waits for fails with it
@@ -81,34 +87,35 @@ export class AmqpPartitionChannel implements PartitionChannel {
     onClosed();
   }
 
+  private get isReachable(): boolean {
+    const { connection, main } = this.options;
+    return connection.model !== undefined && main.model !== undefined;
+  }
+
   /**
-   * One round: what shall stop first, for somebody waits for it; then all queues that lack a consumer are looked for at
-   * once, then they are consumed. A queue that fails does not keep the others waiting; a channel that cannot be opened
-   * ends the round. While a connection is away nothing can be asked for, and its return wakes the loop.
+   * One round: what shall stop first, for somebody waits for it; then the queues that lack a consumer are consumed. Those
+   * that have not answered yet are asked meanwhile, and make a round of their own. A queue that fails does not keep the
+   * others waiting; a channel that cannot be opened ends the round. While a connection is away nothing can be asked for,
+   * and its return wakes the loop.
    */
   private async converge(): Promise<void> {
     const failures: unknown[] = [];
-    const succeeds = async (step: Promise<void>): Promise<boolean> => {
-      try {
-        await step;
-        return true;
-      } catch (error) {
+    const attempt = (step: Promise<void>): Promise<void> =>
+      step.catch((error: unknown) => {
         failures.push(error); // thrown at the end of the round
-        return false;
-      }
-    };
+      });
     for (const subscription of this.subscriptions) {
       if (!subscription.isStopping) continue;
-      await succeeds(subscription.end());
+      if (subscription.mayMove) await attempt(subscription.end());
+      else subscription.seekAdmission();
       if (subscription.met) this.subscriptions.delete(subscription);
     }
-    const { connection, main, topology } = this.options;
-    if (connection.model === undefined || main.model === undefined) return;
+    if (!this.isReachable) return;
     const lacking = [...this.subscriptions].filter((subscription) => !subscription.met);
-    const present = await Promise.all(lacking.map((subscription) => succeeds(topology.ensureSettled(subscription.brokerQueue))));
-    for (const subscription of lacking.filter((_, i) => present[i])) {
+    for (const subscription of lacking.filter(({ mayMove }) => !mayMove)) subscription.seekAdmission();
+    for (const subscription of lacking.filter(({ mayMove }) => mayMove)) {
       const session = await this.openSession();
-      await succeeds(subscription.begin(session));
+      await attempt(subscription.begin(session));
     }
     if (failures.length > 0) throw failures[0];
   }

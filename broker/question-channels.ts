@@ -3,8 +3,11 @@ import { closeChannel, openChannel } from "./channel.ts";
 import type { SupervisedConnection } from "./connection.ts";
 import { Deadline } from "./deadline.ts";
 
-/** Channels kept open between two questions: as many as a task asks at a time. */
-const KEPT = 8;
+export interface QuestionOptions {
+  readonly deadlineMs: number;
+  /** Channels kept open between two questions: as many as are asked at a time. */
+  readonly kept: number;
+}
 
 /**
  * Channels for questions that leave nothing behind on them, such as "how many messages?": to open and close one costs
@@ -13,19 +16,19 @@ const KEPT = 8;
  */
 export class QuestionChannels {
   private readonly connection: SupervisedConnection;
-  private readonly deadlineMs: number;
+  private readonly options: QuestionOptions;
   private idle: Channel[] = [];
   /** The connection that `idle` belong to. */
   private model: ChannelModel | undefined;
 
-  constructor(connection: SupervisedConnection, deadlineMs: number) {
+  constructor(connection: SupervisedConnection, options: QuestionOptions) {
     this.connection = connection;
-    this.deadlineMs = deadlineMs;
+    this.options = options;
   }
 
   /** @throws BrokerUnavailable when it fails or is not done before the deadline */
   async ask<T>(what: string, question: (channel: Channel) => Promise<T>): Promise<T> {
-    const deadline = new Deadline(this.deadlineMs);
+    const deadline = new Deadline(this.options.deadlineMs);
     const model = await this.connection.ready(deadline);
     const channel = this.take(model) ?? (await this.open(model, deadline));
     try {
@@ -55,7 +58,7 @@ export class QuestionChannels {
   }
 
   private keep(channel: Channel, model: ChannelModel): void {
-    if (this.model === model && this.idle.length < KEPT) this.idle.push(channel);
+    if (this.model === model && this.idle.length < this.options.kept) this.idle.push(channel);
     else void closeChannel(channel);
   }
 }

@@ -9,6 +9,9 @@ import type { BrokerSettings } from "./settings.ts";
 import { takeMessages } from "./take.ts";
 import { NOT_FOUND, type Topology } from "./topology.ts";
 
+/** Queues that a task counts at a time. */
+const COUNTS_AT_ONCE = 8;
+
 /** How often and with which pause it is asked whether messages are back. */
 const PUT_BACK = { looks: 20, pauseMs: 50 } as const;
 
@@ -26,7 +29,7 @@ export class AmqpQueueAdmin implements QueueAdmin, MessageTaker {
     this.connection = connection;
     this.topology = topology;
     this.settings = settings;
-    this.questions = new QuestionChannels(connection, settings.rpcDeadlineMs);
+    this.questions = new QuestionChannels(connection, { deadlineMs: settings.rpcDeadlineMs, kept: COUNTS_AT_ONCE });
   }
 
   async ensure(brokerQueue: string): Promise<void> {

@@ -1,13 +1,18 @@
 import type { ConsumeMessage } from "amqplib";
 import type { Subscription, SubscriptionOptions } from "../core/job/broker.ts";
 import type { ChannelSession } from "./channel-session.ts";
+import { ConvergeLoop } from "./converge-loop.ts";
 import type { DeliveryOwner, ReceivedDelivery } from "./delivery.ts";
 import type { BrokerListener } from "./events.ts";
+import type { LeaderProbe } from "./leader-probe.ts";
 import type { Topology } from "./topology.ts";
 
 /** What a subscription needs of the partition channel that keeps it. */
 export interface SubscriptionContext {
   readonly topology: Topology;
+  readonly probe: LeaderProbe;
+  /** All connections that a consumer needs are up. */
+  isReachable(): boolean;
   readonly onEvent: BrokerListener;
   /** A round that begins now; resolves when it has ended. */
   wake(): Promise<void>;
@@ -31,7 +36,9 @@ const MAX_CONSUMERS = 4;
  *   idle ── consume ──> consuming ── cancel, cancelled by the broker, channel lost ──> idle
  *
  * `setPrefetch` and `stop` only change the wish; `end` and `begin` move RabbitMQ towards it, called by the partition's
- * loop, never two at once.
+ * loop, never two at once. Each such move must be admitted first: the queue is there, has started and has answered, on
+ * another connection. One that does not answer is asked again and again, by a loop of its own; its siblings, their
+ * channel and their loop never meet it. What is left is a leader that is lost between its answer and the move.
  *
  * AMQP cannot change the prefetch of a consumer, and to cancel one is not free: what a quorum queue had on its way to it
  * comes again as a redelivery. So to raise is to add a consumer for the difference; to lower is to cancel the newest
@@ -43,6 +50,11 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
   private readonly context: SubscriptionContext;
   private prefetch: number;
   private stopping = false;
+  private readonly admission: ConvergeLoop;
+  /** One move may be made. */
+  private admitted = false;
+  /** The queue did not answer when it was asked last, or was moved last. */
+  private suspect = false;
   private consumers: readonly Consumer[] = [];
   /** Came between the wish to stop and the end of the consumer. Handed back after it: before, they would come again at once. */
   private late: ReceivedDelivery[] = [];
@@ -52,22 +64,32 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
     this.options = options;
     this.context = context;
     this.prefetch = checkedPrefetch(options.prefetch);
+    this.admission = new ConvergeLoop({
+      converge: () => this.admit(),
+      onRetry: (error, delayMs) => context.onEvent({ kind: "retrying", what: `the consumer of ${this.brokerQueue}`, error, delayMs }),
+    });
   }
 
   /** n.b. after it was lowered, what the old consumers delivered may be in our hands beside what the new prefetch allows. */
   setPrefetch(prefetch: number): Promise<void> {
     this.prefetch = checkedPrefetch(prefetch);
-    return this.context.wake();
+    return this.follow();
   }
 
   stop(): Promise<void> {
     this.halt();
-    return this.context.wake();
+    return this.follow();
   }
 
   /** From now on nothing is handed on; whoever calls it sees to the rest. */
   halt(): void {
     this.stopping = true;
+  }
+
+  /** The partition's channel closes: nothing is asked for any more. */
+  close(): void {
+    this.halt();
+    void this.admission.stop(); // a question that is under way ends by its deadline, and moves nothing
   }
 
   /** RabbitMQ does as we wish. */
@@ -79,9 +101,19 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
     return this.stopping;
   }
 
+  /** Whether `end` and `begin` ask nothing of a queue that has not answered. */
+  get mayMove(): boolean {
+    return this.admitted || this.met;
+  }
+
+  /** Has the queue asked, by and by; the partition's loop is woken once it has answered. */
+  seekAdmission(): void {
+    void this.admission.wake();
+  }
+
   /** First half of a move: no consumer, and nothing that came too late. @throws BrokerUnavailable */
   async end(): Promise<void> {
-    await this.lower(0);
+    await this.move(() => this.lower(0));
     for (const delivery of this.late) delivery.nack();
     this.late = [];
   }
@@ -89,9 +121,11 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
   /** The move to the prefetch wished for; the queue is there. @throws BrokerUnavailable */
   async begin(session: ChannelSession): Promise<void> {
     if (this.stopping) return; // the next round ends it
-    if (this.allowed < this.prefetch && this.consumers.length === MAX_CONSUMERS) await this.lower(0);
-    await this.lower(this.prefetch);
-    if (this.allowed < this.prefetch) await this.raise(session);
+    await this.move(async () => {
+      if (this.allowed < this.prefetch && this.consumers.length === MAX_CONSUMERS) await this.lower(0);
+      await this.lower(this.prefetch);
+      if (this.allowed < this.prefetch) await this.raise(session);
+    });
   }
 
   /** The channel is gone, and its consumers with it. */
@@ -115,6 +149,55 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
     return this.consumers.reduce((sum, consumer) => sum + consumer.prefetch, 0);
   }
 
+  /**
+   * Resolves once RabbitMQ has followed the wish, or can't: then the loops go on by themselves. Two passes, for the first
+   * admission may have gone to the wish before this one, which was being followed when this one came.
+   */
+  private async follow(): Promise<void> {
+    if (this.met) return await this.context.wake();
+    for (let pass = 0; pass < 2 && !this.met; pass++) {
+      await this.admission.wake();
+      if (this.isStuck) return;
+      await this.context.wake();
+      if (this.isStuck) return;
+    }
+  }
+
+  private get isStuck(): boolean {
+    return this.suspect || !this.context.isReachable();
+  }
+
+  private async admit(): Promise<void> {
+    const { topology, probe, isReachable, wake } = this.context;
+    if (this.admitted || this.met || !isReachable()) return;
+    try {
+      if (!this.stopping) await topology.ensureSettled(this.brokerQueue);
+      await probe.ask(this.brokerQueue, this.suspect);
+    } catch (error) {
+      this.failed();
+      throw error;
+    }
+    this.suspect = false;
+    this.admitted = true;
+    void wake();
+  }
+
+  /** One move for each admission, however it ends. */
+  private async move(towards: () => Promise<void>): Promise<void> {
+    this.admitted = false;
+    try {
+      await towards();
+    } catch (error) {
+      this.failed();
+      throw error;
+    }
+  }
+
+  private failed(): void {
+    this.context.topology.forget(this.brokerQueue); // it may be that the queue is gone
+    if (this.context.isReachable()) this.suspect = true;
+  }
+
   private async raise(session: ChannelSession): Promise<void> {
     const { channel } = session;
     const consumer: Consumer = { session, tag: session.nextConsumerTag(), prefetch: this.prefetch - this.allowed };
@@ -123,12 +206,7 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
     // Before the answer: deliveries and a cancel by the broker may come in the same breath with it.
     this.consumers = [...this.consumers, consumer];
     const consuming = channel.consume(this.brokerQueue, (message) => this.receive(consumer, message), { consumerTag: consumer.tag });
-    try {
-      await session.answer(consuming, `consume ${this.brokerQueue}`);
-    } catch (error) {
-      this.context.topology.forget(this.brokerQueue); // it may be that the queue is gone
-      throw error;
-    }
+    await session.answer(consuming, `consume ${this.brokerQueue}`);
   }
 
   /** Cancels the newest consumers until no more than `prefetch` is allowed. */

@@ -27,8 +27,8 @@ export function brokerLimit(instance: string): number {
   return BROKER_CONNECTIONS[instance] ?? 0;
 }
 
-/** One that consumes, one that publishes and asks. */
-export const CONNECTIONS_PER_TASK = 2;
+/** One that consumes, one that publishes and asks, one on which queues are asked for their leader. */
+export const CONNECTIONS_PER_TASK = 3;
 /** For the API's own, and for people. */
 export const CONNECTIONS_LEFT_FREE = 50;
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
@@ -8,6 +8,7 @@ import { startRabbit } from "../../local/rabbitmq/start.ts";
 import { Tenant } from "../fixture/application.ts";
 import { Door, Ledger } from "../fixture/ledger.ts";
 import { keys, until } from "../fixture/pool.ts";
+import { areWrittenDown } from "../fixture/quorum-directory.ts";
 
 /** Jobs accepted while the broker is away, before it comes back. */
 const ACCEPTED_MEANWHILE = 60;
@@ -87,12 +88,3 @@ it("a broker that is killed takes no job with it: none that runs, waits for a ke
   expect((await tenant.buried()).map(({ error }) => error.message)).toEqual(Array.from({ length: 5 }, () => "boom"));
   await until("nothing is left", async () => (await tenant.parked()).length === 0 && (await tenant.isFree("k")));
 }, 240_000);
-
-/**
- * Whether a private node's directory of quorum queues on disk has these: it is saved up to a second after a declaration, and
- * one that is missing there is lost with the node (see `Rabbit.kill`).
- */
-async function areWrittenDown(dataDir: string, brokerQueues: readonly string[]): Promise<boolean> {
-  const directory = await readFile(join(dataDir, "data/roger@localhost/quorum/roger@localhost/names.dets"), "latin1");
-  return brokerQueues.every((name) => directory.includes(name));
-}

@@ -20,7 +20,7 @@ function setUp() {
       },
     }) as unknown as ChannelModel;
   const connection = { model: newModel(), ready: async () => connection.model };
-  const questions = new QuestionChannels(connection as unknown as SupervisedConnection, 1_000);
+  const questions = new QuestionChannels(connection as unknown as SupervisedConnection, { deadlineMs: 1_000, kept: 8 });
   const ask = () => questions.ask("count", async (channel) => channel);
   const reconnect = (): void => {
     connection.model = newModel();

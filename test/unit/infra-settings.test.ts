@@ -59,7 +59,7 @@ describe("settings of a stage", () => {
     [{ pools: { default: { cpu: 3 } } }, "Fargate has no task of 3 vCPU"],
     [
       { pools: { default: { max: 1_000 } }, broker: { kind: "amazon-mq", instance: "mq.m7g.medium" } },
-      "production.broker.instance: 1000 tasks may open 4050 connections",
+      "production.broker.instance: 1000 tasks may open 6050 connections",
     ],
     [{ broker: { kind: "redis" } }, "production.broker.kind: "],
     [{ broker: { kind: "url", url: "amqps://user:password@host" } }, "production.broker.url: there is no such setting"],
