@@ -30,6 +30,7 @@ const EVICTIONS_AT_ONCE = 16;
  * | dies after | then |
  * |---|---|
  * | some evictions | each is one conditional write; another task's round, or its sweep, does the rest |
+ * | its own death, and a raise of it lands later | every read of the group evicts it anew; the next scaling pass does, too (functions/tidy.ts) |
  * | the last eviction of a draining partition | whoever reads the row next finds nothing held, and ends it |
  */
 export class Evictor implements Service {

@@ -20,6 +20,8 @@ export interface QueueKeeperOptions {
   /** Bounds the store calls of all keepers together: a task that comes or goes makes every one of them move at once. */
   readonly moves: Window;
   readonly emit: Emit;
+  /** Whether this task still trusts its lease. */
+  mayRaise(): boolean;
   channel(): PartitionChannel;
   /** How much of the queue this task should hold by what it knows now, and that it holds `share`. */
   target(row: Partition | undefined, share: number): number;
@@ -47,6 +49,10 @@ const RETRY_MS = { first: 200, most: 5_000 } as const;
  * | 1. the limit falls, nothing new starts | 1 | the table says we hold more than we run: safe |
  * | 2. the consumer follows, what waits goes back | 2 | the same |
  * | 3. the share is written, for runs that have settled only | 3 | – |
+ *
+ * A task that stood still may wake up dead, with a raise to send whose time is over: the lease is asked last thing before
+ * one is sent. What was on the wire by then, or was sent by a task whose clock stood still with it, lands in the name of
+ * a dead task: functions/tidy.ts and worker/evictor.ts take it, however late it comes.
  *
  * When a write's reply is lost, the share counts as the smaller of the two until the row is read back. Such a write may land
  * even later, when nobody waits for it any more: then the row says that we hold more than we count on. A row that says
@@ -152,6 +158,7 @@ export class QueueKeeper {
     const to = Math.min(wanted, this.#share + this.#room(row));
     if (to <= this.#share) return;
     const moved = await this.#move(row.revision, this.#share, to, maxWorkersOf(row, pool, queue) ?? 0);
+    if (moved === undefined) return;
     if (moved) {
       this.#share = to;
       intake.setLimit(Math.min(to, wanted));
@@ -188,13 +195,17 @@ export class QueueKeeper {
     this.#doubtful = true;
   }
 
-  /** One write; when its reply is lost, the share is in doubt. */
-  async #move(revision: number, from: number, to: number, maxWorkers: number): Promise<boolean> {
-    const { partitions, partition, key, boot, watch, moves } = this.#options;
+  /** One write; when its reply is lost, the share is in doubt. @returns whether it was done; `undefined`: a raise that was not sent */
+  async #move(revision: number, from: number, to: number, maxWorkers: number): Promise<boolean | undefined> {
+    const { partitions, partition, key, boot, watch, moves, mayRaise } = this.#options;
     const before = this.#doubtful;
     this.#doubtful = true;
-    const result = await moves.run(() => partitions.moveShare({ partition, revision, key, task: boot, from, to, maxWorkers }));
+    // It may wait here for its turn: what was true before says nothing.
+    const result = await moves.run(async () =>
+      to > from && !mayRaise() ? undefined : await partitions.moveShare({ partition, revision, key, task: boot, from, to, maxWorkers }),
+    );
     this.#doubtful = before;
+    if (result === undefined) return undefined;
     if (result.partition !== undefined) watch.accept(result.partition);
     return result.moved;
   }

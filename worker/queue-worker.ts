@@ -26,6 +26,8 @@ export interface WorkBench {
   readonly emit: Emit;
   makeLog(run: Run): JobLog;
   openChannel(partition: string): PartitionChannel;
+  /** Whether this task still trusts its lease: without that it takes no more of anything. */
+  mayRaise(): boolean;
   /** How much of each queue this task should hold by what it knows now. */
   readonly placement: Pick<Placement, "wanted" | "isServedElsewhere">;
   /** A queue that was let go for this long and that nobody holds by then is taken back, in ms. */
@@ -78,6 +80,7 @@ export class QueueWorker {
       intake: this.intake,
       moves: bench.moves,
       emit: bench.emit,
+      mayRaise: bench.mayRaise,
       channel,
       target: (row, share) => (this.#letGo === undefined ? bench.placement.wanted(row, queue, share) : 0),
       onRest,

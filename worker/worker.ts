@@ -281,6 +281,7 @@ export class Worker implements Service {
       emit,
       makeLog,
       openChannel: (partition) => broker.partition(partition),
+      mayRaise: () => this.#lease.mayStart,
       placement: this.#placement,
       takeBackMs: 2 * this.#options.timings.reread,
     };

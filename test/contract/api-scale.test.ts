@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../core/contract/clock.ts";
+import { shardOf } from "../../core/partition/partition.ts";
 import type { TaskReport } from "../../core/partition/task-store.ts";
 import type { Services } from "../../functions/ecs.ts";
 import type { PassFacts } from "../../functions/metrics.ts";
@@ -239,5 +240,28 @@ describe("tidying up", () => {
     await scaler({ clock: later }).tick();
     expect(await world.store.partitions.get(p)).toMatchObject({ status: "stopped" });
     await world.store.tasks.forget(dead.boot);
+  });
+
+  it("takes off a partition that runs what a dead task asked for too late, and tells the tasks", async () => {
+    const { partitions, tasks } = world.store;
+    const p = await started(10);
+    const [dead, gone, alive] = [lease({ pool }), lease({ pool }), lease({ pool })];
+    for (const each of [dead, alive]) await tasks.register(each);
+    await tasks.declareDead(dead.boot, dead.beat, systemClock.now());
+    for (const { boot } of [dead, gone, alive]) {
+      const raise = { partition: p, revision: 1, key: `${pool}/default`, task: boot, from: 0, to: 2, maxWorkers: 10 } as const;
+      expect((await partitions.moveShare(raise)).moved).toBe(true);
+    }
+    const held = async () => (await partitions.get(p))?.shares[`${pool}/default`];
+    const counter = async () => (await partitions.readVersion()).shards[shardOf(p)] ?? 0;
+    const before = await counter();
+    // Living tasks have the first word about those that have just died.
+    await scaler().tick();
+    expect(await held()).toEqual({ [dead.boot]: 2, [alive.boot]: 2 });
+    await scaler({ clock: { now: () => systemClock.now() + 61_000, monotonic: systemClock.monotonic } }).tick();
+    expect(await held()).toEqual({ [alive.boot]: 2 });
+    expect((await partitions.get(p))?.held).toEqual({ [`${pool}/default`]: 2 });
+    expect(await counter()).toBe(before + 2);
+    for (const { boot } of [dead, alive]) await tasks.forget(boot);
   });
 });

@@ -16,6 +16,8 @@ function setUp() {
   const clock = virtualClock();
   const moves: string[] = [];
   const table = { row: undefined as Partition | undefined, away: false };
+  const lease = { good: true };
+  const window = new Window(8);
   const peers: ShareTask[] = [{ boot: "me", slots: 10 }];
   let copy: Partition | undefined;
   const partitions: Partial<PartitionStore> = {
@@ -44,7 +46,8 @@ function setUp() {
     pool: "default",
     watch: watch as unknown as PartitionWatch,
     partitions: partitions as PartitionStore,
-    moves: new Window(8),
+    moves: window,
+    mayRaise: () => lease.good,
     clock,
     emit: () => undefined,
     openChannel: () => ({
@@ -81,7 +84,7 @@ function setUp() {
     table.row = { ...row, held: { ...row.held, [key]: n }, shares: { ...row.shares, [key]: { me: n } } };
   };
   const share = (queue: string): number => shareOf(table.row as Partition, queueKey("default", queue), "me");
-  return { worker, list, widen, late, share, moves, table, clock, peers, row: () => table.row as Partition };
+  return { lease, window, worker, list, widen, late, share, moves, table, clock, peers, row: () => table.row as Partition };
 }
 
 describe("a queue of a partition", () => {
@@ -138,6 +141,29 @@ describe("a queue of a partition", () => {
       late("mail", 3);
       await list(queues);
       expect(share("mail")).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("is not raised by a task that stood still while the raise waited for its turn; it may give back", async () => {
+    vi.useFakeTimers();
+    try {
+      const { worker, list, lease, window, moves, share } = setUp();
+      await list({ mail: 3 });
+      for (let i = 0; i < 8; i++) await window.enter();
+      const raised = list({ mail: 5 });
+      await vi.advanceTimersByTimeAsync(0);
+      moves.length = 0;
+      lease.good = false;
+      for (let i = 0; i < 8; i++) window.leave();
+      await raised;
+      expect([moves, share("mail"), worker.queues.get("mail")?.share]).toEqual([[], 3, 3]);
+      await list({ mail: 0 });
+      expect(share("mail")).toBe(0);
+      lease.good = true;
+      await list({ mail: 5 });
+      expect(share("mail")).toBe(5);
     } finally {
       vi.useRealTimers();
     }
