@@ -58,21 +58,6 @@ describe("the search finds", { timeout: 120_000 }, () => {
     expect(await finding({ jobs: [{ name: "A", queueKey: "q" }], tasks: 1, sabotage })).toMatch(/still running/);
   });
 
-  it("a retry that overrules only the last of two cancels", async () => {
-    const sabotage = (store: MemoryStore): MemoryStore => ({
-      ...store,
-      cancels: {
-        ...store.cancels,
-        get: async (partition, id) => {
-          const mark = await store.cancels.get(partition, id);
-          return mark === undefined ? undefined : { id, at: mark.at, rev: mark.rev };
-        },
-      },
-    });
-    const budget = { burials: 1, revives: 1, cancels: 1 };
-    expect(await finding({ jobs: [{ name: "A", pardoned: true }], tasks: 1, queued: true, budget, sabotage }, 2_500)).toMatch(/lost/);
-  });
-
   it("a copy that is dropped without barring the key of a forgotten job", async () => {
     const sabotage = (store: MemoryStore): MemoryStore => ({ ...store, queueKeys: { ...store.queueKeys, bar: async () => true } });
     const late = { name: "A", queueKey: "q", late: true };
