@@ -1,10 +1,10 @@
 import { describe, it } from "vitest";
-import { everyWay, manyWays } from "./search.ts";
+import { everyWay, manyWays, PATIENCE } from "./search.ts";
 
 const jobs = ["A", "B"].map((name) => ({ name, executionKey: "k" }));
 const three = ["A", "B", "C"].map((name) => ({ name, executionKey: "k" }));
 
-describe("an execution key: never two at once, none lost, nothing left behind", { timeout: 120_000 }, () => {
+describe("an execution key: never two at once, none lost, nothing left behind", PATIENCE, () => {
   it("loses no wake-up: with no time passing, two jobs come to their end", () =>
     everyWay("two jobs, no time", { jobs, tasks: 1, queued: true, timeless: true }));
 

@@ -1,11 +1,11 @@
 import { describe, it } from "vitest";
-import { everyWay, manyWays } from "./search.ts";
+import { everyWay, manyWays, PATIENCE } from "./search.ts";
 
 const own = { name: "A", own: true } as const;
 const second = { lives: 1, hours: 1 } as const;
 const HOUR_MS = 3_600_000;
 
-describe("an id that is enqueued again: no life is taken for the other", { timeout: 240_000 }, () => {
+describe("an id that is enqueued again: no life is taken for the other", PATIENCE, () => {
   it("meets a late copy of the first's message", () =>
     everyWay("a late copy", { jobs: [own], tasks: 1, queued: true, budget: { ...second, copies: 1 } }, 400));
 

@@ -1,9 +1,9 @@
 import { describe, it } from "vitest";
-import { everyWay, manyWays } from "./search.ts";
+import { everyWay, manyWays, PATIENCE } from "./search.ts";
 
 const long = { name: "A", long: true } as const;
 
-describe("a job that has moved from its message to a parked item", { timeout: 240_000 }, () => {
+describe("a job that has moved from its message to a parked item", PATIENCE, () => {
   it("comes to its end though its process dies at any step", () =>
     everyWay("a long run, one crash", { jobs: [long], tasks: 1, queued: true, budget: { crashes: 1 } }, 300));
 

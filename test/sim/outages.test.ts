@@ -1,9 +1,9 @@
 import { describe, it } from "vitest";
-import { everyWay, manyWays } from "./search.ts";
+import { everyWay, manyWays, PATIENCE } from "./search.ts";
 
 const keyed = { name: "A", queueKey: "q", executionKey: "k" } as const;
 
-describe("calls that don't arrive, and calls whose answer is lost", { timeout: 240_000 }, () => {
+describe("calls that don't arrive, and calls whose answer is lost", PATIENCE, () => {
   it("lose no job, and leave no key", () => everyWay("one call", { jobs: [keyed], tasks: 1, queued: true, budget: { errors: 1 } }, 300));
 
   it("tell of a cancel all the same", () =>

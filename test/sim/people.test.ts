@@ -1,10 +1,10 @@
 import { describe, it } from "vitest";
-import { everyWay, manyWays } from "./search.ts";
+import { everyWay, manyWays, PATIENCE } from "./search.ts";
 
 const plain = { name: "A" } as const;
 const keyed = { name: "A", queueKey: "q" } as const;
 
-describe("a person's retry of a buried job", { timeout: 240_000 }, () => {
+describe("a person's retry of a buried job", PATIENCE, () => {
   it("brings a plain job to an end", () =>
     everyWay("a retry", { jobs: [plain], tasks: 1, queued: true, budget: { burials: 1, revives: 1, crashes: 1 } }, 300));
 
@@ -33,7 +33,7 @@ describe("a person's retry of a buried job", { timeout: 240_000 }, () => {
     ));
 });
 
-describe("a purge", { timeout: 240_000 }, () => {
+describe("a purge", PATIENCE, () => {
   it("leaves no key, no place in a line and no message behind", () =>
     everyWay("a purge", { jobs: [{ ...keyed, executionKey: "k" }], tasks: 1, budget: { purges: 1, crashes: 1 } }, 300));
 

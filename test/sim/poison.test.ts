@@ -1,9 +1,9 @@
 import { describe, it } from "vitest";
-import { manyWays } from "./search.ts";
+import { manyWays, PATIENCE } from "./search.ts";
 
 const killer = "A";
 
-describe("a job that kills its process each time is buried, whatever keys it has; its neighbours end", { timeout: 120_000 }, () => {
+describe("a job that kills its process each time is buried, whatever keys it has; its neighbours end", PATIENCE, () => {
   for (const [what, keys] of [
     ["no key", {}],
     ["a queue key", { queueKey: "a" }],

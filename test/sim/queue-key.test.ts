@@ -1,10 +1,10 @@
 import { describe, it } from "vitest";
-import { everyWay, manyWays } from "./search.ts";
+import { everyWay, manyWays, PATIENCE } from "./search.ts";
 
 const rivals = ["A", "B"].map((name) => ({ name, queueKey: "q" }));
 const [single = { name: "A", queueKey: "q" }] = rivals;
 
-describe("a queue key: one job at a time, never run again once done, no key left behind", { timeout: 120_000 }, () => {
+describe("a queue key: one job at a time, never run again once done, no key left behind", PATIENCE, () => {
   it("is had by one of two who enqueue", () => everyWay("two enqueue", { jobs: rivals, tasks: 1 }, 400));
 
   it("survives a crash of whoever enqueues or runs, and a retry", () =>
@@ -31,7 +31,7 @@ describe("a queue key: one job at a time, never run again once done, no key left
     ));
 });
 
-describe("both keys together", { timeout: 120_000 }, () => {
+describe("both keys together", PATIENCE, () => {
   const jobs = [
     { name: "A", queueKey: "a", executionKey: "k" },
     { name: "B", queueKey: "b", executionKey: "k" },

@@ -4,6 +4,8 @@ import type { Setup } from "./setup.ts";
 
 /** How far a search goes; `ROGER_SIM_SCALE=20 npm test -- sim` goes twenty times as far. */
 const SCALE = Number(process.env.ROGER_SIM_SCALE ?? 1);
+/** What a search may take: the further it goes, the longer. */
+export const PATIENCE = { timeout: 240_000 * Math.max(1, SCALE) };
 /** Where walks by chance begin; printed, so that a failure can be had again. */
 const SEED = Number(process.env.ROGER_SIM_SEED ?? Math.floor(Math.random() * 1e9));
 
