@@ -1,10 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, inject } from "vitest";
-import { Tables } from "../contract/suites/table.ts";
 import { apiSuite } from "./api-suite.ts";
+import { deployApps } from "./deploy-apps.ts";
 import { describeUnless } from "./describe-unless.ts";
-import { urlForContainers } from "./from-containers.ts";
-import { Lambdas } from "./lambdas.ts";
 import { RestApis } from "./rest-apis.ts";
 
 describeUnless(inject("missing").restApi, "the Lambdas behind a REST API, in an emulator of AWS", () => {
@@ -12,16 +10,10 @@ describeUnless(inject("missing").restApi, "the Lambdas behind a REST API, in an 
   let apis: RestApis;
 
   beforeAll(async () => {
-    const endpoint = inject("awsEndpoint");
-    const tables = new Tables(endpoint);
-    releases.defer(() => tables.close());
-    releases.defer(() => tables.remove());
-    const { table } = await tables.open();
-    const lambdas = new Lambdas(endpoint);
-    releases.defer(() => lambdas.remove());
+    const { endpoint, lambdas, apps } = await deployApps(releases);
     apis = new RestApis(endpoint);
     releases.defer(() => apis.remove());
-    await apis.create(lambdas, await lambdas.createApps({ table, amqpUrl: await urlForContainers(inject("amqpUrl")) }));
+    await apis.create(lambdas, apps);
   }, 900_000);
   afterAll(() => releases.disposeAsync(), 120_000);
 
