@@ -160,7 +160,10 @@ async function published(table: Table, by: QueueKeyHandle | QueueKeyRef, { job, 
   return written;
 }
 
-/** n.b. the key may have been another life's, whose queue is none of this one's. A run begins once: where it stands, its write has landed, whichever repetition it was. */
+/**
+ * A run begins once: where it stands, its write has landed, whichever repetition it was. n.b. the key may have been another
+ * life's, whose queue is none of this one's.
+ */
 async function begin(
   table: Table,
   ref: QueueKeyRef,

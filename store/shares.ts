@@ -38,7 +38,8 @@ let moves = 0;
  * an evictor only takes it away whole. Evicted meanwhile: the share is 0, the answer "not moved", and the task is dead.
  * No answer and not `to`: StoreUnavailable, and should the write land later, the task's next move from the old `from` is
  * refused and shows it the row; one that makes no further move sees it when it next looks at the row (worker/queue-keeper.ts).
- * n.b. a raise from 0 that lands after its task's eviction leaves a share to a boot id without a lease, or with a dead one: evictors and every scaling pass count it as dead.
+ * n.b. a raise from 0 that lands after its task's eviction leaves a share to a boot id without a lease, or with a dead one:
+ * evictors and every scaling pass count it as dead.
  *
  * @throws StoreUnavailable
  */

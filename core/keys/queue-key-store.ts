@@ -56,7 +56,8 @@ export interface QueueKeyStore {
 
   /**
    * An attempt starts: `running`, attempt, run, task; outbox and due dropped. IF there is no item, or its memory has
-   * lapsed, or it is another life's and `forgotten`; or it is this life's, not `done`, `attempt <= the asked one`, and no run holds it, or the run `instead` does.
+   * lapsed, or it is another life's and `forgotten`; or it is this life's, not `done`, `attempt <= the asked one`, and no run
+   * holds it, or the run `instead` does.
    */
   begin(
     ref: QueueKeyRef,
