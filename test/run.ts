@@ -1,28 +1,24 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { glob, mkdtemp, readFile, rm } from "node:fs/promises";
+import { glob, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../core/contract/clock.ts";
 import { describeError } from "../core/contract/errors.ts";
+import { watchInterrupts } from "../local/interrupt.ts";
 import { print } from "../local/printer.ts";
 import { whyNoDocker } from "../local/rabbitmq/docker.ts";
 import type { Rabbit } from "../local/rabbitmq/rabbit.ts";
 import { startRabbit } from "../local/rabbitmq/start.ts";
 import { installSst } from "./infra/graph/install.ts";
+import { type Counts, NOTHING, type Outcome, readReport } from "./report.ts";
 
 /**
  * `npm test`: every check of this repository, whatever the earlier ones found: one after the other, and beside them the one
- * that mostly waits. `npm test -- types unit` runs only those. Exits with 1 if any of them failed.
+ * that mostly waits. `npm test -- types unit` runs only those. Exits with 1 if any of them failed, with 130 if it was interrupted.
  */
 
-interface Counts {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
-
-interface Result extends Counts {
+interface Result extends Outcome {
   readonly ok: boolean;
   /** For people, beside the counts. */
   readonly remark?: string;
@@ -39,7 +35,6 @@ type Terminal = "inherit" | Buffer[];
 type Finished = readonly [Step, Result, ms: number];
 
 const ROOT = join(import.meta.dirname, "..");
-const NOTHING: Counts = { passed: 0, failed: 0, skipped: 0 };
 const VITEST = "node_modules/vitest/vitest.mjs";
 /** test/global/rabbitmq.ts takes the broker that this names. */
 const AMQP_URL = "ROGER_TEST_AMQP_URL";
@@ -63,6 +58,11 @@ const STEPS: readonly Step[] = [
   { name: "docker", run: testsWithDocker },
 ];
 
+const interruption = watchInterrupts(systemClock, {
+  onFirst: () => print("\nstopping (again: at once)"),
+  onSecond: () => process.exit(130),
+});
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(names: readonly string[]): Promise<number> {
@@ -71,13 +71,23 @@ async function main(names: readonly string[]): Promise<number> {
     print(`no such step: ${unknown.join(", ")} (there are ${STEPS.map((step) => step.name).join(", ")})`);
     return 2;
   }
-  const chosen = STEPS.filter((step) => names.length === 0 || names.includes(step.name));
+  const results = await runSteps(STEPS.filter((step) => names.length === 0 || names.includes(step.name)));
+  if (interruption.signal.aborted) return 130;
+  summarize(results);
+  return results.every(([, { ok }]) => ok) ? 0 : 1;
+}
+
+/** All that they make for themselves is in one directory, and goes with it: also what an interrupted test had no time to remove. */
+async function runSteps(chosen: readonly Step[]): Promise<readonly Finished[]> {
   const results: Finished[] = [];
+  const directory = await mkdtemp(join(tmpdir(), "roger-test-"));
+  process.env.TMPDIR = directory;
   try {
     const beside = chosen.find(({ name }) => name === MOSTLY_WAITS && mayRunBeside(chosen));
     const gathered: Buffer[] = [];
     const waiting = beside === undefined ? undefined : timed(beside, gathered);
     for (const step of chosen) {
+      if (interruption.signal.aborted) break;
       if (step === beside || !(await hasWork(step.name))) continue;
       print(`\n── ${step.name}`);
       results.push(await timed(step, "inherit"));
@@ -89,9 +99,9 @@ async function main(names: readonly string[]): Promise<number> {
     }
   } finally {
     await stopRabbits();
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   }
-  summarize(results);
-  return results.every(([, { ok }]) => ok) ? 0 : 1;
+  return results;
 }
 
 /** Not on a broker that somebody gave: there is only one of it. */
@@ -113,6 +123,7 @@ async function hasWork(name: string): Promise<boolean> {
 
 function summarize(results: readonly Finished[]): void {
   print("");
+  for (const [step, { failures }] of results) for (const failure of failures) print(`failed in ${step.name}: ${failure}`);
   const total = { ...NOTHING };
   for (const [step, result, ms] of results) {
     const verdict = result.ok ? "ok" : "FAILED";
@@ -178,24 +189,11 @@ async function testsWithDocker(): Promise<Result> {
 }
 
 async function tests(kind: string, options: RunOptions = {}): Promise<Result> {
-  const directory = await mkdtemp(join(tmpdir(), "roger-test-"));
-  try {
-    const report = join(directory, "report.json");
-    const status = await node([VITEST, "run", "--project", kind, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], options);
-    const counts = await readReport(report);
-    // A file that can't be loaded and an error outside of every test have no test to count.
-    return { ok: status === 0, ...counts, failed: status === 0 ? counts.failed : Math.max(1, counts.failed) };
-  } finally {
-    await rm(directory, { recursive: true });
-  }
-}
-
-async function readReport(file: string): Promise<Counts> {
-  const text = await readFile(file, "utf8").catch(() => "");
-  // Not written when vitest ended before any test: then its exit status says so.
-  if (text === "") return NOTHING;
-  const report: { numPassedTests: number; numFailedTests: number; numPendingTests: number; numTodoTests: number } = JSON.parse(text);
-  return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests + report.numTodoTests };
+  const report = join(tmpdir(), `${kind}.json`);
+  const status = await node([VITEST, "run", "--project", kind, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], options);
+  const outcome = await readReport(report);
+  // A file that can't be loaded and an error outside of every test have no test to count.
+  return { ok: status === 0, ...outcome, failed: status === 0 ? outcome.failed : Math.max(1, outcome.failed) };
 }
 
 interface RunOptions {
@@ -207,7 +205,10 @@ interface RunOptions {
 async function node(args: readonly string[], { env = {}, terminal = "inherit" }: RunOptions = {}): Promise<number> {
   const stdio = terminal === "inherit" ? "inherit" : "pipe";
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["inherit", stdio, stdio], env: { ...process.env, ...env } });
+  const stop = (): void => void child.kill("SIGINT");
+  interruption.signal.addEventListener("abort", stop);
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => terminal !== "inherit" && terminal.push(chunk));
   const [code] = (await once(child, "close")) as [number | null];
+  interruption.signal.removeEventListener("abort", stop);
   return code ?? 1;
 }
