@@ -9,7 +9,8 @@ export default defineConfig({
     // More than two cores: half of a test is waiting, for RabbitMQ's disk, a lease, a retry.
     maxWorkers: 3,
     sequence: { sequencer: SlowestFirst },
-    testTimeout: 30_000,
+    // Only what hangs runs into them, however slow the machine.
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 60_000,
     projects: [

@@ -14,8 +14,8 @@ import { installSst } from "./infra/graph/install.ts";
 import { type Counts, NOTHING, type Outcome, readReport } from "./report.ts";
 
 /**
- * `npm test`: every check of this repository, whatever the earlier ones found: one after the other, and beside them the one
- * that mostly waits. `npm test -- types unit` runs only those. Exits with 1 if any of them failed, with 130 if it was interrupted.
+ * `npm test`: every check of this repository, one after the other, whatever the earlier ones found. `npm test -- types unit`
+ * runs only those. Exits with 1 if any of them failed, with 130 if it was interrupted.
  */
 
 interface Result extends Outcome {
@@ -26,11 +26,8 @@ interface Result extends Outcome {
 
 interface Step {
   readonly name: string;
-  run(terminal: Terminal): Promise<Result>;
+  run(): Promise<Result>;
 }
-
-/** Where the programs of a step write: to be seen at once, or gathered until the others are through. */
-type Terminal = "inherit" | Buffer[];
 
 type Finished = readonly [Step, Result, ms: number];
 
@@ -38,11 +35,9 @@ const ROOT = join(import.meta.dirname, "..");
 const VITEST = "node_modules/vitest/vitest.mjs";
 /** test/global/rabbitmq.ts takes the broker that this names. */
 const AMQP_URL = "ROGER_TEST_AMQP_URL";
-/** It waits for leases to run out, and leaves the cores to the others meanwhile. */
-const MOSTLY_WAITS = "faults";
 
-/** What runs beside the others has one of its own: a worker takes all dead letters of its broker, also those that a test waits for. */
-const rabbits = new Map<"in turn" | "beside", Promise<Rabbit>>();
+/** Started by the first step that needs it. */
+let rabbit: Promise<Rabbit> | undefined;
 
 const STEPS: readonly Step[] = [
   { name: "types", run: () => tool("tsc", "-p", ".") },
@@ -51,11 +46,12 @@ const STEPS: readonly Step[] = [
   { name: "unit", run: () => tests("unit") },
   { name: "contract", run: () => testsWithRabbit("contract") },
   { name: "integration", run: () => testsWithRabbit("integration") },
-  { name: MOSTLY_WAITS, run: (terminal) => testsWithRabbit(MOSTLY_WAITS, terminal) },
   { name: "sim", run: () => tests("sim") },
   { name: "infra", run: testsOfInfra },
   { name: "package", run: () => testsWithRabbit("package") },
   { name: "docker", run: testsWithDocker },
+  // Last: it takes longest, for it waits for leases to run out.
+  { name: "faults", run: () => testsWithRabbit("faults") },
 ];
 
 const interruption = watchInterrupts(systemClock, {
@@ -83,35 +79,22 @@ async function runSteps(chosen: readonly Step[]): Promise<readonly Finished[]> {
   const directory = await mkdtemp(join(tmpdir(), "roger-test-"));
   process.env.TMPDIR = directory;
   try {
-    const beside = chosen.find(({ name }) => name === MOSTLY_WAITS && mayRunBeside(chosen));
-    const gathered: Buffer[] = [];
-    const waiting = beside === undefined ? undefined : timed(beside, gathered);
     for (const step of chosen) {
       if (interruption.signal.aborted) break;
-      if (step === beside || !(await hasWork(step.name))) continue;
+      if (!(await hasWork(step.name))) continue;
       print(`\n── ${step.name}`);
-      results.push(await timed(step, "inherit"));
-    }
-    if (waiting !== undefined) {
-      print(`\n── ${MOSTLY_WAITS}, beside the others`);
-      results.push(await waiting);
-      process.stdout.write(Buffer.concat(gathered));
+      results.push(await timed(step));
     }
   } finally {
-    await stopRabbits();
+    await stopRabbit();
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   }
   return results;
 }
 
-/** Not on a broker that somebody gave: there is only one of it. */
-function mayRunBeside(chosen: readonly Step[]): boolean {
-  return chosen.length > 1 && process.env[AMQP_URL] === undefined;
-}
-
-async function timed(step: Step, terminal: Terminal): Promise<Finished> {
+async function timed(step: Step): Promise<Finished> {
   const start = systemClock.monotonic();
-  return [step, await step.run(terminal), systemClock.monotonic() - start];
+  return [step, await step.run(), systemClock.monotonic() - start];
 }
 
 /** A kind of tests without files is no step; tools always have work. */
@@ -144,14 +127,20 @@ async function tool(name: string, ...args: string[]): Promise<Result> {
   return { ok: (await node([`node_modules/.bin/${name}`, ...args])) === 0, ...NOTHING };
 }
 
-async function testsWithRabbit(kind: string, terminal: Terminal = "inherit"): Promise<Result> {
+async function testsWithRabbit(kind: string): Promise<Result> {
   try {
-    const rabbit = await rabbitFor(terminal === "inherit" ? "in turn" : "beside");
-    return await tests(kind, { env: { [AMQP_URL]: rabbit.url }, terminal });
+    rabbit ??= startRabbit({ amqpUrl: process.env[AMQP_URL], onProgress: print });
+    return await tests(kind, { [AMQP_URL]: (await rabbit).url });
   } catch (error) {
     print(describeError(error).message);
     return { ok: false, ...NOTHING, failed: 1, remark: "no RabbitMQ" };
   }
+}
+
+/** One that did not start has been told of. */
+async function stopRabbit(): Promise<void> {
+  const started = await rabbit?.catch(() => undefined);
+  await started?.stop();
 }
 
 /** The infrastructure has types of its own: SST's globals, which are there once it is installed. */
@@ -167,20 +156,6 @@ async function testsOfInfra(): Promise<Result> {
   return { ...result, ok: types.ok && result.ok };
 }
 
-function rabbitFor(whom: "in turn" | "beside"): Promise<Rabbit> {
-  const started = rabbits.get(whom);
-  if (started !== undefined) return started;
-  // After the other: where there is no RabbitMQ yet, that one installs it.
-  const before = Promise.allSettled(rabbits.values());
-  const starting = before.then(() => startRabbit({ amqpUrl: process.env[AMQP_URL], onProgress: print }));
-  rabbits.set(whom, starting);
-  return starting;
-}
-
-async function stopRabbits(): Promise<void> {
-  for (const started of await Promise.allSettled(rabbits.values())) if (started.status === "fulfilled") await started.value.stop();
-}
-
 /** What needs a container, or an emulator of AWS that runs already; whatever is not there is skipped by name, and counted. */
 async function testsWithDocker(): Promise<Result> {
   const result = await tests("docker");
@@ -188,26 +163,19 @@ async function testsWithDocker(): Promise<Result> {
   return closed === undefined || result.skipped === 0 ? result : { ...result, remark: `${sentence(result)}: ${closed}` };
 }
 
-async function tests(kind: string, options: RunOptions = {}): Promise<Result> {
+async function tests(kind: string, env: Readonly<Record<string, string>> = {}): Promise<Result> {
   const report = join(tmpdir(), `${kind}.json`);
-  const status = await node([VITEST, "run", "--project", kind, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], options);
+  const status = await node([VITEST, "run", "--project", kind, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`], env);
   const outcome = await readReport(report);
   // A file that can't be loaded and an error outside of every test have no test to count.
   return { ok: status === 0, ...outcome, failed: status === 0 ? outcome.failed : Math.max(1, outcome.failed) };
 }
 
-interface RunOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly terminal?: Terminal;
-}
-
 /** Runs a program of ours with the pinned Node. */
-async function node(args: readonly string[], { env = {}, terminal = "inherit" }: RunOptions = {}): Promise<number> {
-  const stdio = terminal === "inherit" ? "inherit" : "pipe";
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["inherit", stdio, stdio], env: { ...process.env, ...env } });
+async function node(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> {
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: "inherit", env: { ...process.env, ...env } });
   const stop = (): void => void child.kill("SIGINT");
   interruption.signal.addEventListener("abort", stop);
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => terminal !== "inherit" && terminal.push(chunk));
   const [code] = (await once(child, "close")) as [number | null];
   interruption.signal.removeEventListener("abort", stop);
   return code ?? 1;
