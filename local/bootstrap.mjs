@@ -14,8 +14,6 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules", ".bin", "node");
-/** Each task is a process that reads the same files as the one before: what Node has made of them is kept. */
-const COMPILED = join(ROOT, "node_modules", ".cache", "node");
 /** A symbolic link whose target is the owner's pid: made and filled in one step. Beside node_modules, which `npm ci` deletes. */
 const LOCK = join(ROOT, ".roger", "install.lock");
 const LOCK_POLL_MS = 200;
@@ -27,7 +25,7 @@ if (staleness() !== undefined) {
   const problem = await install();
   if (problem !== undefined) fail(problem.message, problem.code);
 }
-const { code } = await run(NODE, [resolve(ROOT, script), ...args], { stdio: "inherit", env: { NODE_COMPILE_CACHE: COMPILED, ...process.env } });
+const { code } = await run(NODE, [resolve(ROOT, script), ...args], { stdio: "inherit" });
 process.exitCode = code;
 
 /**

@@ -149,7 +149,7 @@ interface Program {
 function run(script: string, args: readonly string[], env: Record<string, string> = {}): Program {
   const child: ChildProcess = spawn(process.execPath, [join(ROOT, script), ...args], {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, TMPDIR: join(dir, "tmp"), ...env },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: join(dir, "tmp"), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let text = "";
