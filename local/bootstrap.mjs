@@ -16,6 +16,14 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules", ".bin", "node");
 /** A symbolic link whose target is the owner's pid: made and filled in one step. Beside node_modules, which `npm ci` deletes. */
 const LOCK = join(ROOT, ".roger", "install.lock");
+/**
+ * Of all install scripts only the one that fetches the pinned Node is run, whatever npm's own default is. Others compile addons
+ * for the Node that npm runs on; Debian's links them to a library of that Node, and ours crashes when it comes upon one.
+ */
+const INSTALLATION = [
+  ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"],
+  ["rebuild", "node", "--ignore-scripts=false"],
+];
 const LOCK_POLL_MS = 200;
 const LOCK_POLLS = 3_000;
 
@@ -78,11 +86,10 @@ async function install() {
     // Whoever held the lock before us has installed them, perhaps.
     if (staleness() === undefined) return undefined;
     say("installing packages with npm ci (about a minute, only once)");
-    const { code, output } = await run("npm", ["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund"], {
-      cwd: ROOT,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    if (code !== 0) return { message: `${output}npm ci failed with exit code ${code}`, code };
+    for (const step of INSTALLATION) {
+      const { code, output } = await run("npm", step, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+      if (code !== 0) return { message: `${output}npm ${step[0]} failed with exit code ${code}`, code };
+    }
     const reason = staleness();
     return reason === undefined ? undefined : { message: `npm ci ended well, and yet ${reason}`, code: 1 };
   } finally {

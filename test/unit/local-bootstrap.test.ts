@@ -7,6 +7,8 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const BOOTSTRAP = new URL("../../local/bootstrap.mjs", import.meta.url);
+/** Of npm, for one installation. */
+const CALLS = 2;
 const LOCK = { packages: { "": {}, "node_modules/a": { version: "1.0.0", integrity: "sha512-a" } } };
 
 /** A checkout with a lock file and an `npm` of our own, which installs what `npm.json` says and writes down each call. */
@@ -27,8 +29,7 @@ echo "$@" >>calls
 if [ -e npm-fails ]; then echo "npm: no network"; exit 7; fi
 sleep 0.3
 mkdir -p node_modules/.bin
-ln -sf "${process.execPath}" node_modules/.bin/node
-cp npm.json node_modules/.package-lock.json
+if [ "$1" = rebuild ]; then ln -sf "${process.execPath}" node_modules/.bin/node; else cp npm.json node_modules/.package-lock.json; fi
 `,
     { mode: 0o755 },
   );
@@ -38,20 +39,20 @@ cp npm.json node_modules/.package-lock.json
 afterEach(() => rm(root, { recursive: true }));
 
 describe("npm ci", () => {
-  it("runs in a fresh clone, once, and then no more", async () => {
+  it("runs in a fresh clone, once, and then no more; of the packages' scripts only Node's own is run", async () => {
     const first = await bootstrap("say.mjs", "one", "two words");
     expect(first).toMatchObject({ code: 0, stdout: '["one","two words"]' });
     expect(first.stderr).toMatch(/^installing packages[^\n]*\n$/);
 
     const second = await bootstrap("say.mjs");
     expect(second).toMatchObject({ code: 0, stdout: "[]", stderr: "" });
-    expect(await calls()).toHaveLength(1);
+    expect(await calls()).toEqual([expect.stringMatching(/^ci .*--ignore-scripts( |$)/), expect.stringMatching(/^rebuild node /)]);
   });
 
   it("runs once for two that start at once", async () => {
     const both = await Promise.all([bootstrap("say.mjs", "1"), bootstrap("say.mjs", "2")]);
     expect(both.map(({ stdout }) => stdout)).toEqual(['["1"]', '["2"]']);
-    expect(await calls()).toHaveLength(1);
+    expect(await calls()).toHaveLength(CALLS);
   });
 
   it("is not held up by a lock whose owner is dead", async () => {
@@ -72,7 +73,7 @@ describe("npm ci", () => {
     await writeFile(join(root, "package-lock.json"), changed);
     await writeFile(join(root, "npm.json"), changed);
     expect(await bootstrap("say.mjs")).toMatchObject({ code: 0 });
-    expect(await calls()).toHaveLength(2);
+    expect(await calls()).toHaveLength(2 * CALLS);
   });
 
   it("doesn't ask for optional packages of other platforms, but notices packages that came from one", async () => {
@@ -82,7 +83,7 @@ describe("npm ci", () => {
 
     await writeFile(join(root, "node_modules/.package-lock.json"), JSON.stringify({ packages: { ...LOCK.packages, "node_modules/b": foreign } }));
     expect(await bootstrap("say.mjs")).toMatchObject({ code: 0 });
-    expect(await calls()).toHaveLength(2);
+    expect(await calls()).toHaveLength(2 * CALLS);
   });
 
   it("shows what npm said when it fails, and leaves no lock behind", async () => {
