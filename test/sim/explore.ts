@@ -27,8 +27,8 @@ export async function explore(setup: Setup, maxExecutions: number): Promise<Foun
   /** At each depth the choice that is taken; raised from the end. */
   let choices: number[] = [];
   for (let executions = 1; executions <= maxExecutions; executions++) {
-    const execution = new Execution(new World(setup), setup);
     const trace: string[] = [];
+    const execution = await open(setup, trace);
     const widths: number[] = [];
     let known = false;
     for (let depth = 0; depth < MAX_STEPS; depth++) {
@@ -60,8 +60,8 @@ export async function explore(setup: Setup, maxExecutions: number): Promise<Foun
 /** One way, by chance; the seed tells which. */
 export async function wander(setup: Setup, seed: number): Promise<Found> {
   const random = mulberry32(seed);
-  const execution = new Execution(new World(setup), setup);
   const trace: string[] = [];
+  const execution = await open(setup, trace);
   for (let depth = 0; depth < MAX_STEPS; depth++) {
     const actions = choicesOf(execution);
     if (actions.length === 0) break;
@@ -74,6 +74,17 @@ export async function wander(setup: Setup, seed: number): Promise<Found> {
   }
   const violation = await finish(execution, trace);
   return { states: trace.length, executions: 1, complete: false, violation: violation === undefined ? undefined : { what: violation, trace } };
+}
+
+/** Where the search begins. */
+async function open(setup: Setup, trace: string[]): Promise<Execution> {
+  const execution = new Execution(new World(setup), setup);
+  for (const step of setup.begun ?? []) {
+    const action = choicesOf(execution).find(({ label }) => label.includes(step));
+    if (action === undefined) throw new Error(`"${step}" is not possible after:\n  ${trace.join("\n  ")}`);
+    await take(execution, action, trace);
+  }
+  return execution;
 }
 
 /** Everything that may happen next, in an order that depends on the state alone. */

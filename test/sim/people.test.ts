@@ -1,5 +1,6 @@
 import { describe, it } from "vitest";
 import { everyWay, manyWays, PATIENCE } from "./search.ts";
+import { CANCELLED_ANEW } from "./setup.ts";
 
 const plain = { name: "A" } as const;
 const keyed = { name: "A", queueKey: "q" } as const;
@@ -15,11 +16,7 @@ describe("a person's retry of a buried job", PATIENCE, () => {
     everyWay("a retry and a cancel", { jobs: [plain], tasks: 1, queued: true, budget: { burials: 1, revives: 1, cancels: 1 } }, 300));
 
   it("overrules every cancel that came before it, whichever of them a task knows of", () =>
-    everyWay(
-      "a retry and two cancels",
-      { jobs: [{ ...plain, pardoned: true }], tasks: 1, queued: true, budget: { burials: 1, revives: 1, cancels: 1 } },
-      2_500,
-    ));
+    everyWay("a retry and two cancels", CANCELLED_ANEW, 2_500));
 
   it("survives all of it together", () =>
     manyWays(

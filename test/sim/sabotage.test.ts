@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { MemoryStore } from "../../testing/memory-store.ts";
 import { explore, wander } from "./explore.ts";
-import type { Setup } from "./setup.ts";
+import { CANCELLED_ANEW, type Setup } from "./setup.ts";
 
 const jobs = ["A", "B"].map((name) => ({ name, executionKey: "k" }));
 
@@ -56,6 +56,20 @@ describe("the search finds", { timeout: 120_000 }, () => {
   it("a queue key that a run keeps when it ends", async () => {
     const sabotage = (store: MemoryStore): MemoryStore => ({ ...store, queueKeys: { ...store.queueKeys, finish: async () => true } });
     expect(await finding({ jobs: [{ name: "A", queueKey: "q" }], tasks: 1, sabotage })).toMatch(/still running/);
+  });
+
+  it("a retry that overrules only the last of two cancels", async () => {
+    const sabotage = (store: MemoryStore): MemoryStore => ({
+      ...store,
+      cancels: {
+        ...store.cancels,
+        get: async (partition, id) => {
+          const mark = await store.cancels.get(partition, id);
+          return mark === undefined ? undefined : { id, at: mark.at, rev: mark.rev };
+        },
+      },
+    });
+    expect(await finding({ ...CANCELLED_ANEW, sabotage })).toMatch(/lost/);
   });
 
   it("a copy that is dropped without barring the key of a forgotten job", async () => {

@@ -23,6 +23,9 @@ export interface PendingCall {
   goOn(fate: Fate): void;
 }
 
+/** One for all worlds: Node leaves an entry of each that was ever used in the context of its user, and copies them all at each use. */
+const RUNNING = new AsyncLocalStorage<Strand>();
+
 /**
  * Lets strands of work take their steps one at a time, in an order of the test's own. A step is everything between two
  * calls of a port: the effect of the first call, and what follows in memory.
@@ -31,7 +34,6 @@ export class Scheduler {
   /** Acks are no steps of their own. */
   acksAtOnce = false;
   readonly strands = new Map<string, Strand>();
-  readonly #current = new AsyncLocalStorage<Strand>();
   readonly #dead = new Set<string>();
   #settlements = 0;
   /** Calls whose answers are lost. */
@@ -40,7 +42,7 @@ export class Scheduler {
   /** Every call of this process stands still until it is chosen; those of a dead process for ever. */
   readonly hook: Hook = {
     before: (call) => {
-      const current = this.#current.getStore();
+      const current = RUNNING.getStore();
       if (current === undefined) return undefined;
       if (call.port === "delivery" && this.acksAtOnce) return undefined;
       // Nobody waits for an ack: it is on its way by itself, and can be lost with its process.
@@ -65,7 +67,7 @@ export class Scheduler {
 
   /** The strand that runs right now. */
   get current(): Strand | undefined {
-    return this.#current.getStore();
+    return RUNNING.getStore();
   }
 
   /** A port whose answers are noted, so that equal places are known as equal. */
@@ -73,7 +75,7 @@ export class Scheduler {
     const methods = Object.entries(port).map(([name, method]: [string, (...args: unknown[]) => Promise<unknown>]) => [
       name,
       async (...args: unknown[]) => {
-        const answers = this.#current.getStore()?.answers;
+        const answers = RUNNING.getStore()?.answers;
         try {
           const answer = await method(...args);
           answers?.push(`${name} ${JSON.stringify(answer)}`);
@@ -91,7 +93,7 @@ export class Scheduler {
   async begin(name: string, process: string, work: () => Promise<unknown>): Promise<Strand> {
     const strand: Strand = { name, process, answers: [], pending: new Set(), returned: false };
     this.strands.set(name, strand);
-    this.#current.run(strand, () => {
+    RUNNING.run(strand, () => {
       void work().then(
         () => this.#returned(strand),
         (error: unknown) => {

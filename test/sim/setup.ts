@@ -48,6 +48,8 @@ export interface Setup {
   readonly slots?: number;
   /** The jobs are in their queue already: how they got there is not looked at. @default false */
   readonly queued?: boolean;
+  /** Steps that every way begins with, by a part of their labels. @default none */
+  readonly begun?: readonly string[];
   readonly budget?: Budget;
   /** By how much the clock of whoever enqueues a job the n-th time is ahead, ms. @default 0 */
   readonly skewMs?: readonly number[];
@@ -58,6 +60,15 @@ export interface Setup {
   /** The work must come to its end without any time passing: no wake-up is lost. @default false */
   readonly timeless?: boolean;
 }
+
+/** A job that was retried, and that runs, is cancelled anew by somebody who has seen that it is not buried: it may be by now. */
+export const CANCELLED_ANEW: Setup = {
+  jobs: [{ name: "A", pardoned: true }],
+  tasks: 1,
+  queued: true,
+  begun: ["a message goes to T1", "cancels.list", "somebody cancels A", "buried.get"],
+  budget: { burials: 1, revives: 1, cancels: 1 },
+};
 
 /** One of ours looks like all of ours: a marker for it hits whatever the clocks say. */
 export function idOf({ name, own = false }: SimJob): string {
