@@ -46,8 +46,8 @@ const PREFIX = "KEY#";
  *   another        claim: refused … refused … refused …                    refused │ takes it, if it may
  *
  *   a late copy    dropped: bar ─▶ done, forgotten ── until ──▶ no key
- *   its cut-off run                     │ begin: refused
- *   any other                           └ claim, begin: takes it
+ *   a cut-off run                       │ begin: refused
+ *   an enqueuer                         └ claim: takes it
  *
  * One write decides each time: between two enqueuers (the key is not there, or done), between an enqueuer and the pump
  * (still publishing), between two runs (none holds it, or the very one that was found dead), between a run and whoever
@@ -57,14 +57,13 @@ const PREFIX = "KEY#";
  */
 const MINE = "job_id = :job AND (attribute_not_exists(enqueued_at) OR enqueued_at = :life)";
 const NO_KEY = "attribute_not_exists(pk) OR #until <= :now";
-/** To whoever enqueues anew: what was forgotten is remembered for what is left of its own life only. */
+/** To whoever enqueues anew: what was forgotten is remembered against late copies only. */
 export const NOTHING_REMEMBERED = `${NO_KEY} OR attribute_exists(forgotten)`;
 const FREE_TO_THIS_JOB = `${NOTHING_REMEMBERED} OR (#state = :done AND ${MINE} AND attempt < :attempt)`;
 const FREE_TO_ANY_JOB = "attribute_not_exists(pk) OR (NOT claim_rev = :rev AND (#until <= :now OR #state = :done))";
 const MINE_AND_PUBLISHING = `${MINE} AND #state = :publishing`;
 const MINE_AND_NOBODY_RUNS_IT = `${MINE} AND #state <> :done AND attempt <= :attempt AND (attribute_not_exists(#run) OR #run = :instead)`;
-const BARRED_TO_ANOTHER = `attribute_exists(forgotten) AND NOT (${MINE})`;
-const NO_KEY_OR_MY_TURN = `${NO_KEY} OR (${BARRED_TO_ANOTHER}) OR (${MINE_AND_NOBODY_RUNS_IT})`;
+const NO_KEY_OR_MY_TURN = `${NO_KEY} OR (${MINE_AND_NOBODY_RUNS_IT})`;
 const HELD_BY_ME = "#run = :run";
 const OUTBOX_STILL_DUE = "due <= :now AND #state = :publishing";
 

@@ -69,9 +69,7 @@ function mayClaim(found: QueueKeyItem, { outbox, now, takeDone }: Claim): boolea
 }
 
 function mayBegin(found: QueueKeyItem, me: RunIdentity, attempt: number, instead: string | undefined): boolean {
-  const { forgotten = false } = found;
-  if (!isOf(found, me)) return forgotten;
-  return found.state !== "done" && found.attempt <= attempt && isHeldBy(found, me.run, instead);
+  return isOf(found, me) && found.state !== "done" && found.attempt <= attempt && isHeldBy(found, me.run, instead);
 }
 
 function isOf(found: QueueKeyItem | undefined, life: JobLife): found is QueueKeyItem {

@@ -27,7 +27,7 @@ export interface QueueKeyItem {
   readonly due?: number;
   /** Only when `done`: until when it is remembered, epoch ms. */
   readonly until?: number;
-  /** Only when `done`: the end had been forgotten. It is remembered for what is left of that life; to all others the key is free. */
+  /** Only when `done`: the end had been forgotten. It is remembered against late copies; to whoever enqueues anew the key is free. */
   readonly forgotten?: true;
 }
 
@@ -56,8 +56,7 @@ export interface QueueKeyStore {
 
   /**
    * An attempt starts: `running`, attempt, run, task; outbox and due dropped. IF there is no item, or its memory has
-   * lapsed, or it is another life's and `forgotten`; or it is this life's, not `done`, `attempt <= the asked one`, and no run
-   * holds it, or the run `instead` does.
+   * lapsed; or it is this life's, not `done`, `attempt <= the asked one`, and no run holds it, or the run `instead` does.
    */
   begin(
     ref: QueueKeyRef,
@@ -80,8 +79,8 @@ export interface QueueKeyStore {
   release(ref: QueueKeyRef, life: JobLife, attempt: number, until: number, instead?: string): Promise<boolean>;
 
   /**
-   * Bars the key to what is left of a life whose end is forgotten: `done`, `forgotten`, remembered until then; IF there is no item,
-   * or its memory has lapsed.
+   * Bars the key to late copies, of this life, whose end is forgotten, and of any other: `done`, `forgotten`, remembered until then;
+   * IF there is no item, or its memory has lapsed.
    */
   bar(ref: QueueKeyRef, life: JobLife, stale: { readonly attempt: number; readonly now: number; readonly until: number }): Promise<boolean>;
 

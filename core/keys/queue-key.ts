@@ -36,14 +36,15 @@ const ROUNDS = 5;
  *
  * Two runs may have the same message, if the connection of the first was lost. Where the end of their job is forgotten already
  * (it is a late copy), the first could still take the key after the second has dropped the message, and give it back to nobody:
- * so whoever drops a copy and finds no key bars it to that life, for as long as an end is remembered.
+ * so whoever drops a copy and finds no key bars it, for as long as an end is remembered. To every run: others of the key may have
+ * been dropped and cut off, too, and what is no copy has had the key since it was enqueued. Who enqueues anew takes it.
  *
  * | the process dies after | then |
  * |---|---|
  * | begin | the message comes again; the run's task is declared dead; the next run takes the key over |
  * | the next attempt is parked, key not given back | that attempt finds a dead run on the key and takes it over |
  * | finish, not acked | the message comes again, finds `done`, is dropped |
- * | a copy of what is forgotten bars the key, not acked | the same; any job may claim the key |
+ * | a copy of what is forgotten bars the key, not acked | the same; a new job may claim the key |
  */
 export class QueueKeys {
   readonly #store: QueueKeyStore;

@@ -89,7 +89,7 @@ describe("a job as an item of the application's own transaction", () => {
     await world.store.queueKeys.begin({ partition, key: "id:order-8" }, { job: "order-8", enqueuedAt: 1, run: "t/2", task: "t" }, 1, Date.now());
     await world.store.queueKeys.finish({ partition, key: "id:order-8" }, "t/2", lapsed);
     await put(await client.toTransactItem(greet, { to: "x" }, { partition, id: "order-8" }));
-    // Barred to what is left of a forgotten life: not to who enqueues the id anew.
+    // Barred to late copies of a forgotten life: not to who enqueues the id anew.
     const stale = { attempt: 1, now: Date.now(), until: Date.now() + LIMITS.doneKeyMs };
     await world.store.queueKeys.bar({ partition, key: "id:order-9" }, { job: "order-9", enqueuedAt: 1 }, stale);
     await put(await client.toTransactItem(greet, { to: "x" }, { partition, id: "order-9" }));

@@ -1,8 +1,20 @@
 import { describe, it } from "vitest";
 import { everyWay, manyWays, PATIENCE } from "./search.ts";
+import type { Setup } from "./setup.ts";
 
 const rivals = ["A", "B"].map((name) => ({ name, queueKey: "q" }));
 const [single = { name: "A", queueKey: "q" }] = rivals;
+/** The runs of two late copies are cut off before they have asked for their key, and a purge has dropped the first of them. */
+const BARRED_BY_THE_FIRST: Setup = {
+  jobs: rivals.map((job) => ({ ...job, late: true })),
+  tasks: 1,
+  queued: true,
+  begun: [
+    ...["a message goes to T1", "a message goes to T1", "CONNECTION LOST by T1", "somebody purges"],
+    ...["parked.list", "parked.get", "queueKeys.get", "queueKeys.release", "queueKeys.get", "queueKeys.bar"],
+  ],
+  budget: { losses: 1, purges: 1 },
+};
 
 describe("a queue key: one job at a time, never run again once done, no key left behind", PATIENCE, () => {
   it("is had by one of two who enqueue", () => everyWay("two enqueue", { jobs: rivals, tasks: 1 }, 400));
@@ -22,6 +34,9 @@ describe("a queue key: one job at a time, never run again once done, no key left
     it(`is not left behind by a late copy of a forgotten job that is ${way} while a run of it is cut off`, () =>
       everyWay(`a late copy, ${way}`, { jobs: [{ ...single, late: true }], tasks: 1, queued: true, budget: { losses: 1, ...wishes } }, 2_000));
   }
+
+  it("is not left behind by late copies of two forgotten jobs that are purged while their runs are cut off", () =>
+    everyWay("two late copies", BARRED_BY_THE_FIRST, 1_000));
 
   it("survives all of it together", () =>
     manyWays(

@@ -63,7 +63,8 @@ describe("the keys of a run", () => {
     expect(await other.keyring.abandon(ENVELOPE)).toBe(true);
     expect(await claims?.take(run)).toEqual({ kind: "ended" });
     expect(await other.store.queueKeys.get(KEY)).toMatchObject({ state: "done", forgotten: true });
-    expect(await other.keyring.claimsOf({ ...ENVELOPE, id: "B" }, run)?.take(run)).toEqual({ kind: "mine" });
+    // What has not claimed the key since is a late copy, too, whose message another may have dropped.
+    expect(await cutOff.keyring.claimsOf({ ...ENVELOPE, id: "B" }, run)?.take(run)).toEqual({ kind: "ended" });
   });
 
   it("are none for a job without keys", () => {

@@ -89,7 +89,7 @@ export function livesSuite(make: Make<Stores>): void {
     });
   });
 
-  describe("a queue key whose end is forgotten, barred to what is left of its life", () => {
+  describe("a queue key whose end is forgotten, barred to late copies", () => {
     const ANOTHER: JobLife = { job: "another", enqueuedAt: FIRST.enqueuedAt };
     const memory = () => clock.now() + LIMITS.doneKeyMs;
     const bar = (life = FIRST, attempt = 1) => store.queueKeys.bar(KEY, life, { attempt, now: clock.now(), until: memory() });
@@ -105,7 +105,7 @@ export function livesSuite(make: Make<Stores>): void {
           await store.queueKeys.finish(KEY, "boot/1", clock.now());
         },
       ],
-    ])("is one %s; no run of that life begins, for as long as it is asked", async (_, prepare) => {
+    ])("is one %s; no run of it begins, for as long as it is asked", async (_, prepare) => {
       await prepare();
       expect(await bar()).toBe(true);
       const barred = { ...done(FIRST), forgotten: true };
@@ -132,10 +132,12 @@ export function livesSuite(make: Make<Stores>): void {
     it.each([
       ["a later life", SECOND],
       ["another job", ANOTHER],
-    ])("is free to a run of %s, whoever brought that one without a claim", async (_, life) => {
+    ])("is refused to a run of %s, which has not claimed it: a late copy, too", async (_, life) => {
       await bar();
-      expect(await begin(life)).toEqual({ began: true });
-      expect(await key()).toEqual({ jobId: life.job, enqueuedAt: life.enqueuedAt, state: "running", attempt: 1, run: "boot/1", task: "boot" });
+      const barred = { ...done(FIRST), forgotten: true };
+      expect(await begin(life)).toEqual({ began: false, found: barred });
+      expect(await bar(life)).toBe(false);
+      expect(await key()).toEqual(barred);
     });
 
     it("is none that is there, or remembered: nothing changes", async () => {
