@@ -28,7 +28,8 @@ interface KeyItem extends Key {
   /** With `expires` only when done, epoch ms: what is live is never garbage. */
   readonly until?: number;
   readonly expires?: number;
-  readonly forgotten?: true;
+  /** The `rev` of a bar: it is one until the next write, whoever's. */
+  readonly forgotten?: string;
   readonly rev: string;
   readonly claim_rev?: string;
   readonly publish_rev?: string;
@@ -58,7 +59,7 @@ const PREFIX = "KEY#";
 const MINE = "job_id = :job AND (attribute_not_exists(enqueued_at) OR enqueued_at = :life)";
 const NO_KEY = "attribute_not_exists(pk) OR #until <= :now";
 /** To whoever enqueues anew: what was forgotten is remembered against late copies only. */
-export const NOTHING_REMEMBERED = `${NO_KEY} OR attribute_exists(forgotten)`;
+export const NOTHING_REMEMBERED = `${NO_KEY} OR forgotten = rev`;
 const FREE_TO_THIS_JOB = `${NOTHING_REMEMBERED} OR (#state = :done AND ${MINE} AND attempt < :attempt)`;
 const FREE_TO_ANY_JOB = "attribute_not_exists(pk) OR (NOT claim_rev = :rev AND (#until <= :now OR #state = :done))";
 const MINE_AND_PUBLISHING = `${MINE} AND #state = :publishing`;
@@ -245,7 +246,7 @@ function release(table: Table, ref: QueueKeyRef, { job, enqueuedAt, attempt, unt
 function bar(table: Table, ref: QueueKeyRef, life: JobLife, { attempt, now, until }: Parameters<QueueKeyStore["bar"]>[2]): Promise<boolean> {
   return leave(table, ref, {
     update:
-      "SET job_id = :job, enqueued_at = :life, #state = :done, attempt = :attempt, #until = :until, expires = :expires, forgotten = :yes, " +
+      "SET job_id = :job, enqueued_at = :life, #state = :done, attempt = :attempt, #until = :until, expires = :expires, forgotten = :rev, " +
       "rev = :rev, leave_rev = :rev REMOVE #queue",
     condition: NO_KEY,
     names: { ...STATE, ...QUEUE, ...UNTIL },
@@ -256,7 +257,6 @@ function bar(table: Table, ref: QueueKeyRef, life: JobLife, { attempt, now, unti
       ":attempt": attempt,
       ":until": until,
       ":expires": expiresAt(until),
-      ":yes": true,
       ":now": now,
     },
   });
@@ -312,7 +312,7 @@ export function handleOf({ pk, sk }: Key): QueueKeyHandle {
   return { partition: pk.slice(PREFIX.length), hash: sk };
 }
 
-function toItem({ job_id, enqueued_at, state, queue, attempt, run, task, outbox, due, until, forgotten }: KeyItem): QueueKeyItem {
+function toItem({ job_id, enqueued_at, state, queue, attempt, run, task, outbox, due, until, forgotten, rev }: KeyItem): QueueKeyItem {
   return {
     jobId: job_id,
     ...(enqueued_at === undefined ? {} : { enqueuedAt: enqueued_at }),
@@ -325,6 +325,6 @@ function toItem({ job_id, enqueued_at, state, queue, attempt, run, task, outbox,
     ...(outbox === undefined ? {} : { outbox: { ...outbox, enqueuedAt: outbox.enqueuedAt ?? enqueuedAtIn(outbox.body) ?? 0 } }),
     ...(due === undefined ? {} : { due }),
     ...(until === undefined ? {} : { until }),
-    ...(forgotten === undefined ? {} : { forgotten }),
+    ...(forgotten === rev ? { forgotten: true } : {}),
   };
 }

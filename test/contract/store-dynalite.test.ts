@@ -1,4 +1,4 @@
-import { ScanCommand } from "@aws-sdk/lib-dynamodb";
+import { PutCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
 import { expect, it } from "vitest";
 import { LIMITS } from "../../core/contract/limits.ts";
 import { useDynalite } from "./suites/dynalite.ts";
@@ -25,6 +25,22 @@ it("a waiter's row is garbage a week after its job last asked for the key, and k
   expect(renewed).toBe(Math.ceil((clock.now() + LIMITS.waiterKeepMs) / 1000));
   expect(other).toBeLessThan(renewed);
   expect(await store.executionKeys.waiters(ref, 10)).toMatchObject([waiter, { job: "job-2" }]);
+});
+
+it("a queue key is barred until the next write, also by a build that knows nothing of that", async () => {
+  const { clock, document, store, table } = await open();
+  const ref = { partition: "acme", key: "id:order-7" };
+  const life = (job: string) => ({ job, enqueuedAt: clock.now() });
+  await store.queueKeys.bar(ref, life("order-7"), { attempt: 1, now: clock.now(), until: clock.now() + LIMITS.doneKeyMs });
+  expect(await store.queueKeys.get(ref)).toMatchObject({ forgotten: true });
+  const { Items: [{ until: _, expires: __, ...barred } = {}] = [] } = await document.send(new ScanCommand({ TableName: table }));
+  await document.send(new PutCommand({ TableName: table, Item: { ...barred, state: "queued", rev: "another" } }));
+  const queued = { jobId: "order-7", enqueuedAt: clock.now(), state: "queued", attempt: 1 };
+  expect(await store.queueKeys.get(ref)).toEqual(queued);
+  const job = { ...{ partition: "acme", id: "order-7", name: "mail", queue: "default", attempt: 1, body: "{}" }, enqueuedAt: clock.now() + 1 };
+  const outbox = { ...job, reason: "outbox", due: clock.now(), since: clock.now() } as const;
+  const claim = { outbox, due: clock.now(), now: clock.now(), takeDone: false };
+  expect(await store.queueKeys.claim(ref, claim)).toEqual({ claimed: false, holder: queued });
 });
 
 it("the first waiter is found by reading one row", async () => {
