@@ -19,7 +19,7 @@ const CURSOR = "buried";
  *   a copy          bury: life 1, the same      bury: life 1: refused, the later one is kept for its person
  */
 const NOT_LATER =
-  "attribute_not_exists(pk) OR enqueued_at < :life OR ((attribute_not_exists(enqueued_at) OR enqueued_at = :life) AND attempt <= :attempt)";
+  "attribute_not_exists(pk) OR enqueued_at < :life OR (attribute_not_exists(enqueued_at) OR enqueued_at = :life) AND attempt <= :attempt";
 
 export function buriedStore(table: Table): BuriedStore {
   return {

@@ -30,7 +30,7 @@ const PREFIX = "CANCELS#";
 const NONE_OR_LAPSED = "attribute_not_exists(pk) OR expires <= :now_s";
 const THERE_AND_NOT_NEWER = "expires > :now_s AND #at <= :at";
 const HITS_AND_NOBODY_WAS_TOLD =
-  "expires > :now_s AND (#at > :life OR #at = :every) AND (attribute_not_exists(hit) OR hit_life < :life OR (hit = :by AND hit_life = :life))";
+  "expires > :now_s AND (#at > :life OR #at = :every) AND (attribute_not_exists(hit) OR hit_life < :life OR hit = :by AND hit_life = :life)";
 
 /** Others mark the same job at the same moment: each round one of them got on. */
 const ROUNDS = 5;

@@ -41,7 +41,7 @@ const FREE_KEEP_MS = 24 * 3600 * 1000;
  *
  * One write decides between two runs that want it, and between a run that comes to its end and one that takes it for dead.
  */
-const FREE_FOR_ME = "(attribute_not_exists(#holder) AND (attribute_not_exists(reserved) OR reserved = :job OR reserved_until <= :now))";
+const FREE_FOR_ME = "attribute_not_exists(#holder) AND (attribute_not_exists(reserved) OR reserved = :job OR reserved_until <= :now)";
 const FREE_OR_THE_DEADS = `${FREE_FOR_ME} OR #run = :instead`;
 const HELD_BY_ME = "#run = :run";
 const FREE_AND_RESERVED = "attribute_not_exists(#holder) AND reserved = :from";
