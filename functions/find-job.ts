@@ -22,7 +22,7 @@ export interface FoundJob {
   readonly place: JobPlace;
   /** Of a parked job that is `waiting`. */
   readonly blocker: Blocker | undefined;
-  /** Its cancelling was asked for. */
+  /** Its cancelling was asked for, and no person has retried it since. */
   readonly marked: boolean;
   readonly overview: TaskOverview;
 }

@@ -18,6 +18,8 @@ interface CancelItem extends Key {
   readonly mark_rev?: string;
   /** Not in an item that only older builds have marked. */
   readonly seq?: number;
+  /** What the `rev` was that a person's retry overruled: from the next wish on it is another's. */
+  readonly pardoned?: string;
 }
 
 const PREFIX = "CANCELS#";
@@ -28,6 +30,7 @@ const PREFIX = "CANCELS#";
  *   workers         hit life 0: yes, once  hit life 0: no, life 1: yes       hit: no
  */
 const NONE_OR_LAPSED = "attribute_not_exists(pk) OR expires <= :now_s";
+const THERE = "attribute_exists(pk)";
 const THERE_AND_NOT_NEWER = "expires > :now_s AND #at <= :at";
 const HITS_AND_NOBODY_WAS_TOLD =
   "expires > :now_s AND (#at > :life OR #at = :every) AND (attribute_not_exists(hit) OR hit_life < :life OR hit = :by AND hit_life = :life)";
@@ -42,6 +45,7 @@ export function cancelStore(table: Table, bound: number = LIMITS.cancelMarkers):
     list: (partition) => list(table, partition),
     get: (partition, id) => get(table, partition, id),
     hit: (partition, life, by) => hit(table, partition, life, by),
+    pardon: (partition, id, rev) => pardon(table, partition, id, rev),
   };
 }
 
@@ -122,6 +126,10 @@ async function hit(table: Table, partition: string, { job, enqueuedAt }: JobLife
   return written;
 }
 
+async function pardon(table: Table, partition: string, id: string, rev: string): Promise<void> {
+  await updateItem<CancelItem>(table, keyOf(partition, id), { update: "SET pardoned = :rev", condition: THERE, values: { ":rev": rev } });
+}
+
 function keyOf(partition: string, id: string): Key {
   return { pk: `${PREFIX}${partition}`, sk: id };
 }
@@ -136,6 +144,13 @@ function nowSeconds({ clock }: Table): { ":now_s": number } {
   return { ":now_s": clock.now() / 1000 };
 }
 
-function toMark({ sk, at, rev, mark_rev = rev, seq, hit_life }: CancelItem): CancelMark {
-  return { id: sk, at, rev: mark_rev, ...(seq === undefined ? {} : { seq }), ...(hit_life === undefined ? {} : { hitLife: hit_life }) };
+function toMark({ sk, at, rev, mark_rev = rev, seq, hit_life, pardoned }: CancelItem): CancelMark {
+  return {
+    id: sk,
+    at,
+    rev: mark_rev,
+    ...(seq === undefined ? {} : { seq }),
+    ...(hit_life === undefined ? {} : { hitLife: hit_life }),
+    ...(pardoned === mark_rev ? { pardoned: true } : {}),
+  };
 }

@@ -19,8 +19,9 @@ export function memoryCancels({ state, clock, hook }: MemoryWorld, bound: number
     mark: (partition, id, at) => {
       const found = find(partition, id);
       if (found === undefined && live(partition).length >= bound) return false;
+      const { pardoned: _, ...kept } = found ?? {};
       return write(partition, {
-        ...found,
+        ...kept,
         id,
         at: Math.max(at, found?.at ?? at),
         rev: newRev(state),
@@ -38,6 +39,10 @@ export function memoryCancels({ state, clock, hook }: MemoryWorld, bound: number
       if (found === undefined || !(found.at > enqueuedAt || found.at === EVERY_LIFE)) return false;
       const isFree = found.hitLife === undefined || found.hitLife < enqueuedAt || (found.hitLife === enqueuedAt && found.hit === by);
       return isFree && write(partition, { ...found, hit: by, hitLife: enqueuedAt });
+    },
+    pardon: (partition, id, rev) => {
+      const found = find(partition, id);
+      if (found?.rev === rev) write(partition, { ...found, pardoned: true });
     },
   };
   return asPort("cancels", steps, hook);

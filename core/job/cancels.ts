@@ -20,6 +20,8 @@ export interface CancelMark {
   readonly seq?: number;
   /** The last life (its `enqueuedAt`) that somebody was told of. */
   readonly hitLife?: number;
+  /** A person has retried the job since: what it still hits are copies from before. Absent where an older build did. */
+  readonly pardoned?: true;
 }
 
 /** Whether the marker ends this job: a life of the id that was enqueued before, unless a person has retried it since. */
@@ -62,4 +64,9 @@ export interface CancelStore {
    * @returns whether this caller is the first; `false` also when there is no marker that hits the life, or a later life was hit
    */
   hit(partition: string, life: JobLife, by: string): Promise<boolean>;
+  /**
+   * A person's retry overrules the wish with this `rev`: the marker says so until the next wish. For people only; what the marker
+   * hits, envelopes say. Does nothing to the marker of another wish.
+   */
+  pardon(partition: string, id: string, rev: string): Promise<void>;
 }

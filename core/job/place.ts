@@ -126,12 +126,11 @@ function byItem(parked: ParkedJob, run: ReportedRun | undefined): JobPlace {
   return { at: "running", task, attempt: attemptIn(parked), queue: parked.queue, reported: isIt ? run : undefined, long: parked };
 }
 
-/** A marker that hits the life may have been overruled by a person's retry; but not at the first attempt. */
 function byKey(key: QueueKeyItem, mark: CancelMark | undefined): JobPlace {
   const { state, queue, enqueuedAt, attempt, task, outbox, until = 0 } = key;
   if (state === "done") return mark?.hitLife !== undefined && mark.hitLife === enqueuedAt ? { at: "cancelled" } : { at: "done", until };
   if (state === "running" && task !== undefined) return { at: "running", task, attempt, queue, reported: undefined, long: undefined };
   if (outbox !== undefined) return { at: "parked", job: { ...outbox, claimed: false, rev: "" } };
-  const isHit = mark !== undefined && enqueuedAt !== undefined && enqueuedAt < mark.at && attempt === 1;
+  const isHit = mark !== undefined && enqueuedAt !== undefined && enqueuedAt < mark.at;
   return isHit ? { at: "cancelled" } : { at: "queued", key };
 }

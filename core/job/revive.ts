@@ -11,7 +11,7 @@ export interface ReviveDeps {
   readonly buried: Pick<BuriedStore, "remove">;
   readonly parked: Pick<ParkedStore, "park">;
   readonly queueKeys: QueueKeyStore;
-  readonly cancels: Pick<CancelStore, "get">;
+  readonly cancels: Pick<CancelStore, "get" | "pardon">;
   readonly clock: Clock;
 }
 
@@ -23,9 +23,10 @@ export type Revived = { readonly kind: "revived" } | { readonly kind: "taken"; r
  *
  * | dies after | then |
  * |---|---|
- * | 1. its queue key is claimed, the job inside | the pump parks it and it runs; it is still listed as buried, of an earlier attempt |
- * | 2. it is parked | the same |
- * | 3. it is no longer buried | done |
+ * | 1. its marker, if it was cancelled, says that this is overruled | it is buried, as before |
+ * | 2. its queue key is claimed, the job inside | the pump parks it and it runs; it is still listed as buried, of an earlier attempt |
+ * | 3. it is parked | the same |
+ * | 4. it is no longer buried | done |
  *
  * The later wish wins: a marker that was put before, whenever that was, does not hit the job any more, whose envelope names it
  * as pardoned, with all that were before it, of which a task may not have heard more; one that is put from now on does.
@@ -37,7 +38,9 @@ export async function reviveJob({ buried, parked, queueKeys, cancels, clock }: R
   const { partition, id } = grave;
   const dead = buriedEnvelope(grave);
   const now = clock.now();
-  const envelope = revivedEnvelope(grave, dead, pardonOf(await cancels.get(partition, id), now));
+  const mark = await cancels.get(partition, id);
+  if (mark !== undefined) await cancels.pardon(partition, id, mark.rev);
+  const envelope = revivedEnvelope(grave, dead, pardonOf(mark, now));
   const job = parkedJob(envelope, { reason: "outbox", due: now, since: now });
   const { queue_key } = envelope;
   const key = queue_key === undefined ? undefined : { ref: { partition, key: queue_key }, takeDone: queue_key !== ownIdKey(id) };

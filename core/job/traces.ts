@@ -10,7 +10,7 @@ export interface JobTraces {
   readonly grave: BuriedJob | undefined;
   /** Of a caller's own id only. */
   readonly ownKey: QueueKeyItem | undefined;
-  /** Its cancelling was asked for. */
+  /** Its cancelling was asked for, and no person has retried it since. */
   readonly mark: CancelMark | undefined;
 }
 
@@ -29,5 +29,5 @@ export async function tracesOf({ parked, buried, queueKeys, cancels }: TracePort
     ownKeyOf(queueKeys, partition, id),
     cancels.get(partition, id),
   ]);
-  return { parked: item, grave, ownKey, mark };
+  return { parked: item, grave, ownKey, mark: mark?.pardoned ? undefined : mark };
 }

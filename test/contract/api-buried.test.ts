@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { forEachWithin } from "../../core/contract/window.ts";
 import { EVERY_LIFE, hits } from "../../core/job/cancels.ts";
 import { decodeEnvelope } from "../../core/job/envelope.ts";
+import { ownIdKey } from "../../core/job/own-id.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
 import { apiWorld, buriedJob, freshPartition, lease, parkedJob, report } from "../api-world.ts";
 
@@ -125,6 +126,26 @@ describe("retry", () => {
     expect(await isHit()).toBe(false);
     expect((await world.call("POST", `/partitions/${p}/jobs/b1/cancel`)).body.state).toBe("cancelled");
     expect(await isHit()).toBe(true);
+  });
+
+  it.each([
+    ["a plain job", "019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b", {}, EVERY_LIFE, "unknown"],
+    ["a job with an id of its caller's", "b1", { queue_key: ownIdKey("b1") }, 1_001, "queued"],
+  ])("shows %s that was cancelled before as on its way again, until somebody cancels it anew", async (_, id, keys, markedAt, state) => {
+    const p = await started();
+    await world.store.buried.bury(grave(p, keys, { id }));
+    await world.store.cancels.mark(p, id, markedAt);
+    expect((await retry(p, id)).status).toBe(202);
+    const explained = async () => {
+      const { body } = await world.call("GET", `/partitions/${p}/jobs/${id}/explain`);
+      return { state: body.state, isCancelled: body.reasons.some(({ code }: { code: string }) => code === "cancelled") };
+    };
+    expect(await explained()).toEqual({ state: "parked", isCancelled: false });
+    const parked = await world.store.parked.get({ partition: p, id });
+    await world.store.parked.remove(parked!, parked!.rev);
+    expect(await explained()).toEqual({ state, isCancelled: false });
+    expect((await world.call("POST", `/partitions/${p}/jobs/${id}/cancel`)).body.state).toBe("cancelling");
+    expect(await explained()).toEqual({ state: "cancelled", isCancelled: true });
   });
 
   it("is refused for a queue that is not listed", async () => {

@@ -125,11 +125,11 @@ describe("of what is told", () => {
     expect(place(told)).toEqual({ at: "running", task: "t2", attempt: 2, queue: "default", reported: told, long });
   });
 
-  it("a marker says so where nothing else does, and of a life that nobody has retried since", () => {
+  it("a marker says so where nothing else does, and of a life that it hits", () => {
     const mark = { id: "j", at: 1_001, rev: "m" };
     expect(at({ mark })).toBe("cancelled");
     expect(at({ mark, ownKey: { ...key, ...first, state: "queued" } })).toBe("cancelled");
-    expect(at({ mark, ownKey: { ...key, state: "queued" } })).toBe("queued");
+    expect(at({ mark, ownKey: { ...key, state: "queued" } })).toBe("cancelled");
     expect(at({ mark, ownKey: { ...key, ...nextLife, state: "queued" } })).toBe("queued");
     expect(at({ mark: { ...mark, hitLife: 1_000 }, ownKey: { ...key, state: "done", until: 9 } })).toBe("cancelled");
     expect(at({ mark: { ...mark, hitLife: 1_000 }, ownKey: { ...key, ...nextLife, state: "done", until: 9 } })).toBe("done");

@@ -155,6 +155,36 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
     });
   });
 
+  describe("pardon", () => {
+    const found = () => store.get(P, ID);
+
+    it("is said of the wish that was overruled, until the next one, and changes nothing else", async () => {
+      await mark();
+      await store.hit(P, LIFE, "run-1");
+      const before = await found();
+      await store.pardon(P, ID, before?.rev ?? "");
+      expect(await found()).toEqual({ ...before, pardoned: true });
+      expect(await store.list(P)).toEqual([{ ...before, pardoned: true }]);
+      expect(await store.hit(P, LIFE, "run-2")).toBe(false);
+      await mark();
+      const anew = await found();
+      expect(anew).toMatchObject({ hitLife: LIFE.enqueuedAt });
+      expect(anew).not.toHaveProperty("pardoned");
+      await store.pardon(P, ID, before?.rev ?? "");
+      expect(await found()).toEqual(anew);
+      await store.pardon(P, ID, anew?.rev ?? "");
+      expect(await found()).toEqual({ ...anew, pardoned: true });
+    });
+
+    it("makes no marker where there is none", async () => {
+      await store.pardon(P, ID, "r");
+      expect(await store.list(P)).toEqual([]);
+      await mark();
+      await store.pardon(P, "another", (await found())?.rev ?? "");
+      expect(await store.list(P)).toEqual([expect.not.objectContaining({ pardoned: true })]);
+    });
+  });
+
   describe("hit", () => {
     it("is for one caller ever, and leaves the marker", async () => {
       await mark();

@@ -316,6 +316,16 @@ export const KEY_PROTOCOLS: readonly Protocol[] = [
     seen: { at: NOW },
   },
   {
+    name: "pardon",
+    writes: 1,
+    unmarked: [0],
+    prepare: mark,
+    act: async (store) => store.cancels.pardon("acme", "job-1", (await marker(store))?.rev ?? ""),
+    answer: undefined,
+    see: marker,
+    seen: { at: NOW, pardoned: true },
+  },
+  {
     name: "a suspect's start",
     writes: 1,
     prepare: (store) => store.suspects.started("acme", "job-1"),
