@@ -1,3 +1,4 @@
+import { describeError } from "../core/contract/errors.ts";
 import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
 import type { QueueKey } from "../core/contract/names.ts";
 import { isDrained, type Partition, shardOf, totalHeld } from "../core/partition/partition.ts";
@@ -8,12 +9,14 @@ import type { TaskOverview } from "./live-tasks.ts";
 const CLOCK_SKEW_MS = 10_000;
 /** A partition that runs has tasks, and they count in a dead one's shares at once: what is left by then came later. */
 const LEFT_BEHIND_MS = 60_000;
+/** Then it is not a partition's fault but the table's, and the rest is left to the next pass: each failure takes its time. */
+const MAX_FAILURES = 3;
 
 /**
  * Finishes what died with a task: takes the shares of dead tasks off partitions, and lets those that hold nothing and
  * drain come to rest. Tasks do the same; this is for when none is left, and for a share that comes when they have looked:
  * a task that stood still may send a raise after its death, or it was on the wire for long. Each pass looks again, so it
- * is nobody's for a pass or two and no longer.
+ * is nobody's for a pass or two and no longer. What fails is logged and costs no other partition its turn, nor the pass.
  *
  * | dies after | then |
  * |---|---|
@@ -34,13 +37,28 @@ export async function tidyPartitions(
   const lately = holders(DEFAULT_TIMINGS.takeover + CLOCK_SKEW_MS);
   const longAgo = holders(LEFT_BEHIND_MS);
   const freed = new Set<number>();
+  let failures = 0;
   for (const partition of partitions) {
     const running = partition.status === "running";
-    const evicted = await evict(deps, partition, running ? longAgo : lately);
-    if (evicted && running) freed.add(shardOf(partition.id));
-    if (partition.status === "draining") await settle(deps, partition);
+    try {
+      const evicted = await evict(deps, partition, running ? longAgo : lately);
+      if (evicted && running) freed.add(shardOf(partition.id));
+      if (partition.status === "draining") await settle(deps, partition);
+    } catch (error) {
+      deps.log.error("a partition could not be tidied up", { partition: partition.id, error: describeError(error) });
+      failures += 1;
+      if (failures === MAX_FAILURES) break;
+    }
   }
-  if (freed.size > 0) await deps.store.partitions.announce([...freed]);
+  if (freed.size > 0) await announce(deps, [...freed]);
+}
+
+async function announce({ store, log }: Pick<Deps, "store" | "log">, shards: readonly number[]): Promise<void> {
+  try {
+    await store.partitions.announce(shards);
+  } catch (error) {
+    log.error("tasks could not be told of shares that are free again", { error: describeError(error) });
+  }
 }
 
 /** @returns whether there was anything to take */

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../core/contract/clock.ts";
 import { shardOf } from "../../core/partition/partition.ts";
+import type { PartitionStore } from "../../core/partition/partition-store.ts";
 import type { TaskReport } from "../../core/partition/task-store.ts";
 import type { Services } from "../../functions/ecs.ts";
 import type { PassFacts } from "../../functions/metrics.ts";
@@ -263,5 +264,30 @@ describe("tidying up", () => {
     expect((await partitions.get(p))?.held).toEqual({ [`${pool}/default`]: 2 });
     expect(await counter()).toBe(before + 2);
     for (const { boot } of [dead, alive]) await tasks.forget(boot);
+  });
+
+  it("goes on, and scales, when a share can't be taken or the tasks can't be told", async () => {
+    const { store } = world;
+    const gone = lease({ pool });
+    const [stubborn, other] = [await started(10), await started(10)];
+    for (const partition of [stubborn, other]) {
+      const raise = { partition, revision: 1, key: `${pool}/default`, task: gone.boot, from: 0, to: 2, maxWorkers: 10 } as const;
+      expect((await store.partitions.moveShare(raise)).moved).toBe(true);
+    }
+    const away = () => Promise.reject(new Error("the table is away"));
+    const partitions: PartitionStore = {
+      ...store.partitions,
+      evictShare: (id, ...share) => (id === stubborn ? away() : store.partitions.evictShare(id, ...share)),
+      announce: away,
+    };
+    await scaler({ store: { ...store, partitions } }).tick();
+    expect(services.counts.get("svc")).toBe(2);
+    const heldBy = async (id: string) => (await store.partitions.get(id))?.shares[`${pool}/default`]?.[gone.boot];
+    expect([await heldBy(stubborn), await heldBy(other)]).toEqual([2, undefined]);
+    const errors = world.log.lines.filter(({ level }) => level === "error");
+    expect(errors.slice(-2)).toMatchObject([
+      { fields: { partition: stubborn } },
+      { message: "tasks could not be told of shares that are free again" },
+    ]);
   });
 });
