@@ -43,11 +43,14 @@ export class AmqpBroker implements Broker {
       void connection.start();
       this.connectionChanged();
     });
-    this.probe = new LeaderProbe(settings);
+    this.probe = new LeaderProbe(settings, this.main);
     this.main.watch(() => this.connectionChanged());
   }
 
-  /** Every connection that jobs come and go by is up. RabbitMQ ends the probe's because of a single queue: that one does not count. */
+  /**
+   * Every connection that jobs come and go by is up. RabbitMQ ends the probe's because of a single queue, and one that can't be
+   * had is done without: that one does not count.
+   */
   get connected(): boolean {
     return [this.main, ...this.consumers.all].every((connection) => connection.model !== undefined);
   }

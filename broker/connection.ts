@@ -4,6 +4,9 @@ import type { Service } from "../core/contract/service.ts";
 import { Deadline, unavailable } from "./deadline.ts";
 import type { BrokerSettings } from "./settings.ts";
 
+/** The pause between two attempts to connect grows up to here. */
+export const LONGEST_PAUSE_MS = 5_000;
+
 /**
  * One connection that is kept up: amqplib connects again after every loss, with jittered delays from 200 ms to 5 s.
  *
@@ -94,7 +97,7 @@ export class SupervisedConnection implements Service {
       timeout: connectDeadlineMs, // a broker out of file handles accepts TCP and never answers
       signal: this.sockets.signal,
       clientProperties: { connection_name: this.name },
-      recovery: { initialDelay: 200, maxDelay: 5_000, factor: 2, jitter: 0.5, waitForConnect: false },
+      recovery: { initialDelay: 200, maxDelay: LONGEST_PAUSE_MS, factor: 2, jitter: 0.5, waitForConnect: false },
     };
     const recovering = await connect(url, options);
     this.recovering = recovering;

@@ -46,3 +46,9 @@ export function replyCode(error: unknown): number | undefined {
   if (error instanceof BrokerUnavailable) return replyCode(error.cause);
   return "code" in error && typeof error.code === "number" ? error.code : undefined;
 }
+
+/** RabbitMQ has answered, and the answer is no: 403, 404, 405, 406. It ends the channel, and leaves the connection as it is. */
+export function isRefusal(error: unknown): boolean {
+  const code = replyCode(error);
+  return code !== undefined && code >= 400 && code < 500;
+}

@@ -1,7 +1,9 @@
 import type { Channel } from "amqplib";
+import { systemClock } from "../core/contract/clock.ts";
+import { BrokerUnavailable } from "../core/contract/errors.ts";
 import { Window } from "../core/contract/window.ts";
-import { SupervisedConnection } from "./connection.ts";
-import { replyCode } from "./deadline.ts";
+import { LONGEST_PAUSE_MS, SupervisedConnection } from "./connection.ts";
+import { Deadline, isRefusal, replyCode } from "./deadline.ts";
 import { QuestionChannels } from "./question-channels.ts";
 import type { BrokerSettings } from "./settings.ts";
 import { NOT_FOUND } from "./topology.ts";
@@ -20,41 +22,93 @@ const KEPT = 8;
  * to consume or cancel asks here first, on a connection that carries nothing else.
  *
  * The question is a `get`. An empty queue has nothing to give: it costs an entry in the queue's log. One that counts
- * messages has a leader, or had one lately, so it is asked only if it failed to answer before; what it gives then goes
- * back. To declare a queue passively says nothing: RabbitMQ answers with zeros when there is no leader.
+ * messages has a leader, or had one lately, so it is asked only if it is a suspect: it failed to answer before. What it
+ * gives then goes back. To declare a queue passively says nothing: RabbitMQ answers with zeros when there is no leader.
  */
 export class LeaderProbe {
+  private readonly settings: BrokerSettings;
+  /** What is asked here is done there, or on others that come and go with it. */
+  private readonly main: SupervisedConnection;
   private readonly connection: SupervisedConnection;
   private readonly questions: QuestionChannels;
   private readonly windows = { fresh: new Window(WIDTH.fresh), suspect: new Window(WIDTH.suspect) };
+  private readonly suspects = new Set<string>();
+  /** By the monotonic clock: since then `main` is connected and we are not. */
+  private aloneSince: number | undefined;
 
-  constructor(settings: BrokerSettings) {
+  constructor(settings: BrokerSettings, main: SupervisedConnection) {
+    this.settings = settings;
+    this.main = main;
     this.connection = new SupervisedConnection(`${settings.name} probe`, settings);
     this.questions = new QuestionChannels(this.connection, { deadlineMs: settings.rpcDeadlineMs, kept: KEPT });
+    for (const each of [main, this.connection]) each.watch(() => this.noteAbsence());
   }
 
   /**
-   * Resolves when the queue has answered, or does not exist.
-   * @param suspect it failed to answer before: its count of messages proves nothing
-   * @throws BrokerUnavailable when it does not answer before the deadline
+   * Resolves when the queue has answered, or nobody can be asked and it is no suspect.
+   * @returns whether it exists
+   * @throws BrokerUnavailable when it does not answer before the deadline, which is counted from the call
    */
-  async ask(brokerQueue: string, suspect: boolean): Promise<void> {
-    void this.connection.start(); // with the first question: a process that only publishes needs no such connection
-    const question = (channel: Channel): Promise<void> => askLeader(channel, brokerQueue, suspect);
-    try {
-      await this.windows[suspect ? "suspect" : "fresh"].run(() => this.questions.ask(`ask ${brokerQueue} for its leader`, question));
-    } catch (error) {
-      if (replyCode(error) !== NOT_FOUND) throw error;
-    }
+  async ask(brokerQueue: string): Promise<boolean> {
+    void this.connection.start(); // with the first question: who asks none needs no such connection
+    this.noteAbsence();
+    if (this.isGivenUp && !this.suspects.has(brokerQueue)) return true;
+    const exists = await this.inPlace(brokerQueue).then(
+      () => true,
+      (error: unknown) => {
+        if (replyCode(error) === NOT_FOUND) return false;
+        throw error;
+      },
+    );
+    this.suspects.delete(brokerQueue);
+    return exists;
+  }
+
+  /** The queue did not answer somebody else: from now on its count of messages proves nothing. */
+  doubt(brokerQueue: string): void {
+    this.suspects.add(brokerQueue);
   }
 
   stop(): Promise<void> {
     return this.connection.stop();
   }
-}
 
-async function askLeader(channel: Channel, brokerQueue: string, suspect: boolean): Promise<void> {
-  if (!suspect && (await channel.checkQueue(brokerQueue)).messageCount > 0) return;
-  const message = await channel.get(brokerQueue, { noAck: false });
-  if (message !== false) channel.nack(message, false, true);
+  /**
+   * The others are up, and this one was not to be had for longer than it takes to connect (RabbitMQ has a bound on its
+   * connections, say). To consume and to cancel without a question is then the smaller evil: a queue without a leader is
+   * rare, and a task that can do neither would be of no use.
+   */
+  private get isGivenUp(): boolean {
+    if (this.aloneSince === undefined) return false;
+    return systemClock.monotonic() - this.aloneSince > this.settings.connectDeadlineMs + LONGEST_PAUSE_MS;
+  }
+
+  private async inPlace(brokerQueue: string): Promise<void> {
+    const deadline = new Deadline(this.settings.rpcDeadlineMs);
+    const what = `ask ${brokerQueue} for its leader`;
+    const places = this.windows[this.suspects.has(brokerQueue) ? "suspect" : "fresh"];
+    const answered = places.run(async () => {
+      if (deadline.remainingMs() === 0) throw new BrokerUnavailable(`${what}: no place within the deadline`); // and it goes to the next at once
+      await this.questions.ask(what, (channel) => this.question(channel, brokerQueue, deadline), deadline);
+    });
+    await deadline.within(answered, what);
+  }
+
+  private async question(channel: Channel, brokerQueue: string, deadline: Deadline): Promise<void> {
+    if (!this.suspects.has(brokerQueue) && (await channel.checkQueue(brokerQueue)).messageCount > 0) return;
+    const { model } = this.connection;
+    try {
+      const message = await deadline.within(channel.get(brokerQueue, { noAck: false }), `get from ${brokerQueue}`);
+      if (message !== false) channel.nack(message, false, true);
+    } catch (error) {
+      // A connection that is lost says nothing of the queue.
+      if (model === this.connection.model && !isRefusal(error)) this.doubt(brokerQueue);
+      throw error;
+    }
+  }
+
+  private noteAbsence(): void {
+    const alone = this.main.model !== undefined && this.connection.model === undefined;
+    this.aloneSince = alone ? (this.aloneSince ?? systemClock.monotonic()) : undefined;
+  }
 }

@@ -26,9 +26,11 @@ export class QuestionChannels {
     this.options = options;
   }
 
-  /** @throws BrokerUnavailable when it fails or is not done before the deadline */
-  async ask<T>(what: string, question: (channel: Channel) => Promise<T>): Promise<T> {
-    const deadline = new Deadline(this.options.deadlineMs);
+  /**
+   * @param deadline of a caller whose time runs already
+   * @throws BrokerUnavailable when it fails or is not done before the deadline
+   */
+  async ask<T>(what: string, question: (channel: Channel) => Promise<T>, deadline: Deadline = new Deadline(this.options.deadlineMs)): Promise<T> {
     const model = await this.connection.ready(deadline);
     const channel = this.take(model) ?? (await this.open(model, deadline));
     try {

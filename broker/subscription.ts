@@ -1,7 +1,11 @@
 import type { ConsumeMessage } from "amqplib";
+import { systemClock } from "../core/contract/clock.ts";
+import { BrokerUnavailable } from "../core/contract/errors.ts";
 import type { Subscription, SubscriptionOptions } from "../core/job/broker.ts";
 import type { ChannelSession } from "./channel-session.ts";
+import type { ConsumerChannel } from "./consumer-channel.ts";
 import { ConvergeLoop } from "./converge-loop.ts";
+import { isRefusal } from "./deadline.ts";
 import type { DeliveryOwner, ReceivedDelivery } from "./delivery.ts";
 import type { BrokerListener } from "./events.ts";
 import type { LeaderProbe } from "./leader-probe.ts";
@@ -11,13 +15,17 @@ import type { Topology } from "./topology.ts";
 export interface SubscriptionContext {
   readonly topology: Topology;
   readonly probe: LeaderProbe;
-  /** All connections that a consumer needs are up. */
-  isReachable(): boolean;
   readonly onEvent: BrokerListener;
-  /** A round that begins now; resolves when it has ended. */
-  wake(): Promise<void>;
-  /** A round in a moment. */
-  wakeLater(): void;
+  /** Where the queue's consumers are. */
+  channelFor(brokerQueue: string): ConsumerChannel;
+  /** The connection that carries consumers is up. */
+  canEnd(): boolean;
+  /** And so is the one that declares queues. */
+  canBegin(): boolean;
+  /** RabbitMQ has refused what was asked of the queue, and so ended the channel. */
+  onRefused(brokerQueue: string): void;
+  /** It has no consumer, and will never have one again. */
+  onStopped(subscription: QueueSubscription): void;
 }
 
 /** A consumer as RabbitMQ knows it. */
@@ -29,16 +37,27 @@ interface Consumer {
 
 /** Consumers that one subscription may have at once. */
 const MAX_CONSUMERS = 4;
+/** A queue that answered longer ago than this is asked again before it is moved. */
+const FRESH_MS = 1_000;
+/** Steps that one round takes towards the wish; then it counts as failed, and the next one comes later. */
+const MAX_STEPS = 5;
 
 /**
  * The wish to consume one queue, and how far RabbitMQ has followed it.
  *
  *   idle ── consume ──> consuming ── cancel, cancelled by the broker, channel lost ──> idle
  *
- * `setPrefetch` and `stop` only change the wish; `end` and `begin` move RabbitMQ towards it, called by the partition's
- * loop, never two at once. Each such move must be admitted first: the queue is there, has started and has answered, on
- * another connection. One that does not answer is asked again and again, by a loop of its own; its siblings, their
- * channel and their loop never meet it. What is left is a leader that is lost between its answer and the move.
+ * `setPrefetch` and `stop` only change the wish; a loop of the subscription's own moves RabbitMQ towards it, step by step:
+ *
+ * | step | it fails, or the connection is lost | the process dies |
+ * |---|---|---|
+ * | 1. the queue is there and has started (not to stop) | the next round, by and by; nothing was asked of its siblings' channel | the queue is there |
+ * | 2. it has answered, on another connection | the same, and without an answer it is a suspect | – |
+ * | 3. the channel is ours, and the answer fresh; else back to 1 | | – |
+ * | 4. cancel, or open the channel and consume | refused: the channel is lost, and the queue gets one of its own; no answer: lost, and a suspect | RabbitMQ has all back |
+ *
+ * So a queue that does not answer is asked again and again, at growing intervals of its own, and its siblings and their
+ * channel never meet it. What is left is a leader that is lost between its answer and the move.
  *
  * AMQP cannot change the prefetch of a consumer, and to cancel one is not free: what a quorum queue had on its way to it
  * comes again as a redelivery. So to raise is to add a consumer for the difference; to lower is to cancel the newest
@@ -50,11 +69,7 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
   private readonly context: SubscriptionContext;
   private prefetch: number;
   private stopping = false;
-  private readonly admission: ConvergeLoop;
-  /** One move may be made. */
-  private admitted = false;
-  /** The queue did not answer when it was asked last, or was moved last. */
-  private suspect = false;
+  private readonly loop: ConvergeLoop;
   private consumers: readonly Consumer[] = [];
   /** Came between the wish to stop and the end of the consumer. Handed back after it: before, they would come again at once. */
   private late: ReceivedDelivery[] = [];
@@ -64,8 +79,8 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
     this.options = options;
     this.context = context;
     this.prefetch = checkedPrefetch(options.prefetch);
-    this.admission = new ConvergeLoop({
-      converge: () => this.admit(),
+    this.loop = new ConvergeLoop({
+      converge: () => this.converge(),
       onRetry: (error, delayMs) => context.onEvent({ kind: "retrying", what: `the consumer of ${this.brokerQueue}`, error, delayMs }),
     });
   }
@@ -73,64 +88,31 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
   /** n.b. after it was lowered, what the old consumers delivered may be in our hands beside what the new prefetch allows. */
   setPrefetch(prefetch: number): Promise<void> {
     this.prefetch = checkedPrefetch(prefetch);
-    return this.follow();
+    return this.loop.wake();
   }
 
   stop(): Promise<void> {
-    this.halt();
-    return this.follow();
+    this.stopping = true; // from now on nothing is handed on
+    return this.loop.wake();
   }
 
-  /** From now on nothing is handed on; whoever calls it sees to the rest. */
-  halt(): void {
+  /** Looks again: a connection came or went. */
+  wake(): void {
+    void this.loop.wake();
+  }
+
+  /** The partition's channels close: nothing is asked for any more. Resolves when what was being asked has come to its end. */
+  close(): Promise<void> {
     this.stopping = true;
-  }
-
-  /** The partition's channel closes: nothing is asked for any more. */
-  close(): void {
-    this.halt();
-    void this.admission.stop(); // a question that is under way ends by its deadline, and moves nothing
-  }
-
-  /** RabbitMQ does as we wish. */
-  get met(): boolean {
-    return this.allowed === (this.stopping ? 0 : this.prefetch);
-  }
-
-  get isStopping(): boolean {
-    return this.stopping;
-  }
-
-  /** Whether `end` and `begin` ask nothing of a queue that has not answered. */
-  get mayMove(): boolean {
-    return this.admitted || this.met;
-  }
-
-  /** Has the queue asked, by and by; the partition's loop is woken once it has answered. */
-  seekAdmission(): void {
-    void this.admission.wake();
-  }
-
-  /** First half of a move: no consumer, and nothing that came too late. @throws BrokerUnavailable */
-  async end(): Promise<void> {
-    await this.move(() => this.lower(0));
-    for (const delivery of this.late) delivery.nack();
-    this.late = [];
-  }
-
-  /** The move to the prefetch wished for; the queue is there. @throws BrokerUnavailable */
-  async begin(session: ChannelSession): Promise<void> {
-    if (this.stopping) return; // the next round ends it
-    await this.move(async () => {
-      if (this.allowed < this.prefetch && this.consumers.length === MAX_CONSUMERS) await this.lower(0);
-      await this.lower(this.prefetch);
-      if (this.allowed < this.prefetch) await this.raise(session);
-    });
+    return this.loop.stop();
   }
 
   /** The channel is gone, and its consumers with it. */
   channelLost(session: ChannelSession): void {
-    this.consumers = this.consumers.filter((consumer) => consumer.session !== session);
+    const left = this.consumers.filter((consumer) => consumer.session !== session);
+    if (left.length === this.consumers.length) return;
+    this.consumers = left;
+    this.loop.wakeLater();
   }
 
   lost(deliveries: readonly ReceivedDelivery[]): void {
@@ -149,64 +131,68 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
     return this.consumers.reduce((sum, consumer) => sum + consumer.prefetch, 0);
   }
 
-  /**
-   * Resolves once RabbitMQ has followed the wish, or can't: then the loops go on by themselves. Two passes, for the first
-   * admission may have gone to the wish before this one, which was being followed when this one came.
-   */
-  private async follow(): Promise<void> {
-    if (this.met) return await this.context.wake();
-    for (let pass = 0; pass < 2 && !this.met; pass++) {
-      await this.admission.wake();
-      if (this.isStuck) return;
-      await this.context.wake();
-      if (this.isStuck) return;
+  private get wanted(): number {
+    return this.stopping ? 0 : this.prefetch;
+  }
+
+  private get canMove(): boolean {
+    return this.stopping ? this.context.canEnd() : this.context.canBegin();
+  }
+
+  /** One round. While a connection is away nothing can be asked for, and its return wakes the loop. */
+  private async converge(): Promise<void> {
+    for (let steps = 0; this.allowed !== this.wanted && this.canMove; steps++) {
+      if (steps === MAX_STEPS) throw new BrokerUnavailable(`${this.brokerQueue}: RabbitMQ does not keep up with what is wished for`);
+      await this.step();
     }
+    if (this.stopping && this.allowed === 0) this.stopped();
   }
 
-  private get isStuck(): boolean {
-    return this.suspect || !this.context.isReachable();
+  private async step(): Promise<void> {
+    const { topology, probe, channelFor } = this.context;
+    if (!this.stopping) await topology.ensureSettled(this.brokerQueue);
+    if (!(await probe.ask(this.brokerQueue)) && !this.stopping) {
+      topology.forget(this.brokerQueue); // it was there a moment ago: the next step declares it
+      return;
+    }
+    const answeredAt = systemClock.monotonic();
+    const channel = channelFor(this.brokerQueue);
+    await channel.inTurn(async () => {
+      if (systemClock.monotonic() - answeredAt > FRESH_MS) return;
+      if (this.allowed < this.wanted && this.consumers.length === MAX_CONSUMERS) await this.lower(0);
+      await this.lower(this.wanted);
+      if (this.allowed < this.wanted) await this.raise(await channel.open());
+    });
   }
 
-  private async admit(): Promise<void> {
-    const { topology, probe, isReachable, wake } = this.context;
-    if (this.admitted || this.met || !isReachable()) return;
+  private stopped(): void {
+    for (const delivery of this.late) delivery.nack();
+    this.late = [];
+    this.context.onStopped(this);
+  }
+
+  /** Asks what RabbitMQ does within the queue. @throws BrokerUnavailable */
+  private async move(session: ChannelSession, asked: Promise<unknown>, what: string): Promise<void> {
+    const { topology, probe, onRefused } = this.context;
     try {
-      if (!this.stopping) await topology.ensureSettled(this.brokerQueue);
-      await probe.ask(this.brokerQueue, this.suspect);
+      await session.answer(asked, `${what} ${this.brokerQueue}`);
     } catch (error) {
-      this.failed();
+      topology.forget(this.brokerQueue); // it may be that the queue is gone
+      if (isRefusal(error)) onRefused(this.brokerQueue);
+      else if (this.canMove) probe.doubt(this.brokerQueue); // a connection that is lost says nothing of the queue
       throw error;
     }
-    this.suspect = false;
-    this.admitted = true;
-    void wake();
-  }
-
-  /** One move for each admission, however it ends. */
-  private async move(towards: () => Promise<void>): Promise<void> {
-    this.admitted = false;
-    try {
-      await towards();
-    } catch (error) {
-      this.failed();
-      throw error;
-    }
-  }
-
-  private failed(): void {
-    this.context.topology.forget(this.brokerQueue); // it may be that the queue is gone
-    if (this.context.isReachable()) this.suspect = true;
   }
 
   private async raise(session: ChannelSession): Promise<void> {
     const { channel } = session;
-    const consumer: Consumer = { session, tag: session.nextConsumerTag(), prefetch: this.prefetch - this.allowed };
+    const consumer: Consumer = { session, tag: session.nextConsumerTag(), prefetch: this.wanted - this.allowed };
     await session.answer(channel.prefetch(consumer.prefetch, false), `set the prefetch of ${this.brokerQueue}`);
-    if (session.lost || this.stopping) return; // the next round sees to it
+    if (session.lost || this.stopping) return; // the next step sees to it
     // Before the answer: deliveries and a cancel by the broker may come in the same breath with it.
     this.consumers = [...this.consumers, consumer];
     const consuming = channel.consume(this.brokerQueue, (message) => this.receive(consumer, message), { consumerTag: consumer.tag });
-    await session.answer(consuming, `consume ${this.brokerQueue}`);
+    await this.move(session, consuming, "consume");
   }
 
   /** Cancels the newest consumers until no more than `prefetch` is allowed. */
@@ -214,7 +200,8 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
     while (this.allowed > prefetch) {
       const newest = this.consumers.at(-1);
       if (newest === undefined) return;
-      await newest.session.answer(newest.session.channel.cancel(newest.tag), `cancel a consumer of ${this.brokerQueue}`);
+      const { session, tag } = newest;
+      await this.move(session, session.channel.cancel(tag), "cancel a consumer of");
       this.drop(newest);
     }
   }
@@ -246,7 +233,7 @@ export class QueueSubscription implements Subscription, DeliveryOwner {
     this.context.topology.forget(this.brokerQueue);
     this.drop(consumer);
     this.context.onEvent({ kind: "consumer_cancelled", brokerQueue: this.brokerQueue });
-    this.context.wakeLater();
+    this.loop.wakeLater();
   }
 }
 

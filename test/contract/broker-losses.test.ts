@@ -177,6 +177,33 @@ describe("when RabbitMQ ends a consumer", () => {
     expect(neighbourInbox.losses).toEqual([]);
     expect(neighbourInbox.deliveries[0]?.lost).toBe(false);
   });
+
+  it("because somebody else has its queue to himself, its siblings lose nothing a second time, and it is tried less and less often", async () => {
+    const outside = await world.channel();
+    const [good, bad] = [await filled(2), world.queue("bad")];
+    await outside.assertQueue(bad, { durable: true });
+    const { consumerTag } = await outside.consume(bad, () => undefined, { exclusive: true });
+    const [inbox, badInbox] = [new Inbox(), new Inbox()];
+    const channel = broker.partition(world.partition);
+    const well = channel.subscribe(inbox.wish(good, 1));
+    await vi.waitFor(() => expect(inbox.deliveries).toHaveLength(1), SOON);
+    channel.subscribe(badInbox.wish(bad, 1));
+    const tries = () => world.events.filter((event) => event.kind === "retrying");
+    await vi.waitFor(() => expect(tries()).toHaveLength(5), SOON);
+    const [first, , , , fifth] = tries();
+    expect(fifth?.delayMs).toBeGreaterThan(4 * (first?.delayMs ?? 0));
+    expect(world.seen("channel_lost")).toHaveLength(5);
+    await well.setPrefetch(2);
+    await vi.waitFor(() => expect(inbox.deliveries).toHaveLength(3), SOON);
+    await outside.cancel(consumerTag);
+    await broker.publisher.publish(outgoing(bad, "b"));
+    await vi.waitFor(() => expect(badInbox.bodies).toEqual(["b"]), SOON);
+    expect(inbox.losses).toEqual([inbox.deliveries.slice(0, 1)]);
+    expect(inbox.deliveries.map(({ lost }) => lost)).toEqual([true, false, false]);
+    badInbox.deliveries[0]?.ack();
+    await channel.close();
+    expect([await broker.admin.depth(bad), world.seen("disconnected")]).toEqual([0, []]);
+  });
 });
 
 async function filled(count: number): Promise<string> {
