@@ -1,5 +1,6 @@
 import { BrokerUnavailable } from "../core/contract/errors.ts";
-import type { Broker, PartitionChannel } from "../core/job/broker.ts";
+import type { Broker, JobPublisher, PartitionChannel } from "../core/job/broker.ts";
+import { AskingPublisher, settingsAfterAsking } from "./asking-publisher.ts";
 import { SupervisedConnection } from "./connection.ts";
 import { ConsumerConnections } from "./consumer-connections.ts";
 import { LeaderProbe } from "./leader-probe.ts";
@@ -19,10 +20,11 @@ export function openBroker(options: BrokerOptions): AmqpBroker {
 }
 
 export class AmqpBroker implements Broker {
-  readonly publisher: AmqpPublisher;
+  readonly publisher: JobPublisher;
   readonly admin: AmqpQueueAdmin;
   private readonly settings: BrokerSettings;
   private readonly topology: Topology;
+  private readonly confirms: AmqpPublisher;
   /** Publishes, declares and asks. */
   private readonly main: SupervisedConnection;
   private readonly consumers: ConsumerConnections;
@@ -36,14 +38,17 @@ export class AmqpBroker implements Broker {
     this.settings = settings;
     this.main = new SupervisedConnection(settings.name, settings);
     this.topology = new Topology(this.main, settings);
-    this.publisher = new AmqpPublisher(this.main, settings, (brokerQueue) => this.topology.forget(brokerQueue));
+    this.probe = new LeaderProbe(settings, this.main);
+    const asks = settings.asksBeforePublish;
+    const forget = (brokerQueue: string): void => this.topology.forget(brokerQueue);
+    this.confirms = new AmqpPublisher(this.main, asks ? settingsAfterAsking(settings) : settings, forget);
+    this.publisher = asks ? new AskingPublisher(this.confirms, this.probe, settings) : this.confirms;
     this.admin = new AmqpQueueAdmin(this.main, this.topology, settings);
     this.consumers = new ConsumerConnections(settings, (connection) => {
       connection.watch(() => this.connectionChanged());
       void connection.start();
       this.connectionChanged();
     });
-    this.probe = new LeaderProbe(settings, this.main);
     this.main.watch(() => this.connectionChanged());
   }
 
@@ -89,7 +94,7 @@ export class AmqpBroker implements Broker {
 
   private async close(): Promise<void> {
     await Promise.all([...this.partitions].map((channel) => channel.close()));
-    await this.publisher.close();
+    await this.confirms.close();
     await Promise.all([this.main, this.probe, ...this.consumers.all].map((connection) => connection.stop()));
   }
 

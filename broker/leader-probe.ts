@@ -12,14 +12,16 @@ import { NOT_FOUND } from "./topology.ts";
 const WIDTH = { fresh: 32, suspect: 8 } as const;
 /** Channels kept open between two questions. */
 const KEPT = 8;
+/** Suspects remembered; beyond it all are asked as if for the first time. */
+const MOST_SUSPECTS = 10_000;
 
 /**
  * Finds out whether a queue has a leader, before that is found out the hard way.
  *
- * RabbitMQ does what needs a quorum queue's leader (consume, cancel, get) within its process for the channel. Without a
- * leader that process waits, with all acks of the channel behind it, for `net_ticktime` and 5 s (65 s by default; closing
- * the channel does not end it), and then RabbitMQ ends the whole *connection* with 541 INTERNAL_ERROR. So whoever is going
- * to consume or cancel asks here first, on a connection that carries nothing else.
+ * RabbitMQ does what needs a quorum queue's leader (consume, cancel, get, the first publish) within its process for the
+ * channel. Without a leader that process waits, with all acks of the channel behind it, for `net_ticktime` and 5 s (65 s by
+ * default; closing the channel does not end it), and then RabbitMQ ends the whole *connection* with 541 INTERNAL_ERROR. So
+ * whoever is going to do one of these asks here first, on a connection that carries nothing else.
  *
  * The question is a `get`. An empty queue has nothing to give: it costs an entry in the queue's log. One that counts
  * messages has a leader, or had one lately, so it is asked only if it is a suspect: it failed to answer before. What it
@@ -66,6 +68,7 @@ export class LeaderProbe {
 
   /** The queue did not answer somebody else: from now on its count of messages proves nothing. */
   doubt(brokerQueue: string): void {
+    if (this.suspects.size >= MOST_SUSPECTS) this.suspects.clear();
     this.suspects.add(brokerQueue);
   }
 

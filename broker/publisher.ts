@@ -41,6 +41,7 @@ export class AmqpPublisher implements JobPublisher {
   /** In the order of the calls, so that the first is the one due first. All are older than any that waits. */
   private readonly inFlight = new Set<Publishing>();
   private channel: ConfirmChannel | undefined;
+  private channels = 0;
   /** amqplib's buffer for the channel has room. */
   private writable = false;
   private timer: NodeJS.Timeout | undefined;
@@ -60,6 +61,11 @@ export class AmqpPublisher implements JobPublisher {
       void this.loop.wake();
       this.pump(); // an alarm may be over
     });
+  }
+
+  /** Another one after each loss of the channel. */
+  get channelNumber(): number {
+    return this.channels;
   }
 
   publish(job: OutgoingJob): Promise<Published> {
@@ -116,6 +122,7 @@ export class AmqpPublisher implements JobPublisher {
       this.loop.wakeLater();
     });
     this.channel = channel;
+    this.channels += 1;
     this.writable = true;
     this.pump();
   }

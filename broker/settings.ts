@@ -22,6 +22,8 @@ export interface BrokerOptions {
   readonly confirmWindow?: number;
   /** Publishes that may wait for the window or for a connection. @default 10_000 */
   readonly waitingPublishes?: number;
+  /** Ask a queue for its leader before the first publish to it: one connection more, and no queue holds up the others. @default false */
+  readonly asksBeforePublish?: boolean;
   /** Partitions on one connection. @default LIMITS.channelsPerConnection */
   readonly channelsPerConnection?: number;
 }
@@ -43,6 +45,7 @@ export function brokerSettings(options: BrokerOptions): BrokerSettings {
     closeDeadlineMs: options.closeDeadlineMs ?? 3_000,
     confirmWindow: options.confirmWindow ?? LIMITS.confirmWindow,
     waitingPublishes: options.waitingPublishes ?? 10_000,
+    asksBeforePublish: options.asksBeforePublish ?? false,
     channelsPerConnection: options.channelsPerConnection ?? LIMITS.channelsPerConnection,
   };
 }

@@ -71,7 +71,7 @@ async function makeWorker(environment: WorkerEnvironment, logger: Logger): Promi
     threads: new JobThreads(environment.jobs, slots, { emit }),
     // The lease has sockets of its own: however much else is asked of the table, a renewal never waits in line.
     store: { ...open(), tasks: open().tasks },
-    broker: openBroker({ url: amqpUrl, name: `roger-worker ${boot}`, onEvent: logBroker(logger) }),
+    broker: openBroker({ url: amqpUrl, name: `roger-worker ${boot}`, asksBeforePublish: true, onEvent: logBroker(logger) }),
     watchdog: new ThreadWatchdog(timings.watchdog),
     clock: systemClock,
     timings,

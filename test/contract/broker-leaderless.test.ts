@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Channel, connect } from "amqplib";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { queueOptions } from "../../broker/topology.ts";
+import { BrokerUnavailable } from "../../core/contract/errors.ts";
 import { DEAD_QUEUE } from "../../core/contract/names.ts";
 import type { Rabbit } from "../../local/rabbitmq/rabbit.ts";
 import { startRabbit } from "../../local/rabbitmq/start.ts";
@@ -13,7 +14,7 @@ import { areWrittenDown, loseLeaders } from "../fixture/quorum-directory.ts";
 /** RabbitMQ waits for a leader for `net_ticktime` and 5 s, then it ends the connection: 65 s by default, 7 s here. */
 const NET_TICKTIME = "[{kernel, [{net_ticktime, 2}]}].\n";
 const SOON = { timeout: 20_000, interval: 10 };
-const SICK = ["first-sick", "second-sick"];
+const SICK = ["first-sick", "second-sick", "third-sick"];
 
 let dataDir: string;
 let rabbit: Rabbit;
@@ -80,6 +81,22 @@ it("a queue that has a leader again is consumed by itself", async () => {
   await outside((channel) => channel.deleteQueue("second-sick"));
   await vi.waitFor(async () => expect(await broker.publisher.publish(outgoing("second-sick", "again"))).toBe("queued"), SOON);
   await vi.waitFor(() => expect(inbox.bodies).toEqual(["again"]), SOON);
+}, 60_000);
+
+it("a publish to a queue without a leader fails, and holds up no other publish", async () => {
+  world = new BrokerWorld();
+  const broker = await world.broker({ url: rabbit.url, asksBeforePublish: true });
+  await broker.admin.ensure("third-well");
+  const failed = broker.publisher.publish(outgoing("third-sick", "lost")).catch((error: unknown) => error);
+  let published = 0;
+  while (world.seen("disconnected").length === 0) {
+    expect(await broker.publisher.publish(outgoing("third-well", "more"))).toBe("queued");
+    published += 1;
+  }
+  expect(await failed).toBeInstanceOf(BrokerUnavailable);
+  expect(published).toBeGreaterThan(10);
+  expect(world.seen("disconnected")).toMatchObject([{ connection: expect.stringMatching(/probe$/) }]);
+  expect(await broker.publisher.publish(outgoing("third-well", "last"))).toBe("queued");
 }, 60_000);
 
 async function outside(work: (channel: Channel) => Promise<unknown>): Promise<void> {
