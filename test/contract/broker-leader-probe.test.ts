@@ -7,7 +7,7 @@ import { BrokerUnavailable } from "../../core/contract/errors.ts";
 import { BrokerWorld, outgoing } from "../broker-world.ts";
 import type { TcpProxy } from "../proxy.ts";
 
-const SOON = { timeout: 10_000, interval: 10 };
+const SOON = { timeout: 60_000, interval: 10 };
 
 let world: BrokerWorld;
 let proxy: TcpProxy;

@@ -41,4 +41,4 @@ it("tasks, and what they started, don't outlive a host that is ended by SIGKILL"
   }
 });
 
-const WAIT = { timeout: 15_000, interval: 50 };
+const WAIT = { timeout: 60_000, interval: 50 };

@@ -294,7 +294,7 @@ describe("refusals", () => {
   });
 });
 
-const WAIT = { timeout: 10_000, interval: 25 };
+const WAIT = { timeout: 60_000, interval: 25 };
 
 function createService(taskDefinition: string, desiredCount: number) {
   return client.send(new CreateServiceCommand({ cluster: CLUSTER, serviceName: "pool", taskDefinition, desiredCount }));

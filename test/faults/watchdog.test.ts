@@ -12,4 +12,4 @@ it("the watchdog kills a blocked process though nobody reads its log any more", 
   await once(createInterface(child.stdout), "line");
   child.stdout.destroy();
   expect(await ended).toEqual([null, "SIGKILL"]);
-}, 30_000);
+});

@@ -125,16 +125,16 @@ describe("what is deployed", () => {
   it("starts a task of the image by a command, and runs a job in it", async () => {
     onTestFailed(() => console.log(...ecs.tasks.map(({ logFile }) => readFileSync(logFile, "utf8"))));
     expect(await ask("partitions", "POST", `/partitions/${partition}/start`, { queues: { default: 2 } })).toMatchObject({ status: 200 });
-    await vi.waitFor(() => expect(ecs.tasks.map(({ lastStatus }) => lastStatus)).toEqual(["RUNNING"]), { timeout: 10_000 });
+    await vi.waitFor(() => expect(ecs.tasks.map(({ lastStatus }) => lastStatus)).toEqual(["RUNNING"]), { timeout: 60_000 });
     const answer = await ask("jobs", "POST", `/partitions/${partition}/jobs`, { name: "fail", args: { message: "as the test asked" } });
     expect(answer).toMatchObject({ status: 202 });
     job = (answer.body as { job_id: string }).job_id;
     const state = async () => (await ask("jobs", "GET", `/partitions/${partition}/jobs/${job}`)).body;
     await vi.waitFor(async () => expect(await state()).toMatchObject({ state: "buried", error: { message: "as the test asked" } }), {
-      timeout: 40_000,
+      timeout: 60_000,
       interval: 200,
     });
-  }, 60_000);
+  });
 
   it("has tasks that ECS finds healthy by the container's own command", async () => {
     const [, program, ...args] = container.healthCheck.command.map((word) => word.replace("8080", String(healthPort)));
@@ -178,7 +178,7 @@ describe("what is deployed", () => {
       const answer = await ask(routeOf(method, path).app, method, `${path}${query}`, method === "POST" ? body : undefined);
       expect(answer.status, `${method} ${path}: ${JSON.stringify(answer.body)}`).toBeLessThan(500);
     }
-  }, 60_000);
+  });
 
   it("ends a task within the time it is given, with nothing left to take over", async () => {
     const [task] = ecs.tasks;
@@ -191,7 +191,7 @@ describe("what is deployed", () => {
   it("deletes what was there", async () => {
     expect(await ask("partitions", "POST", `/partitions/${partition}/stop`)).toMatchObject({ status: 200 });
     await vi.waitFor(async () => expect((await ask("queues", "DELETE", `/partitions/${partition}?force=true`)).body).toEqual({ status: "deleted" }), {
-      timeout: 10_000,
+      timeout: 60_000,
     });
   });
 

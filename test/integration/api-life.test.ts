@@ -119,8 +119,9 @@ describe("a job's life through the API", () => {
     await pool.command(p, { type: "pause", queue: "default" });
     const enqueue = () => call("POST", "/jobs", { name: "keyed", args: { key: "k" } });
     const { job_id } = (await enqueue()).body;
-    await until("it to be queued", async () => (await pool.broker.admin.depth(`${p}-default`)) === 1);
-    expect((await reasons(job_id)).map(({ code }: { code: string }) => code)).toEqual(["queue_paused", "not_seen"]);
+    const said = async () => (await reasons(job_id)).map(({ code }: { code: string }) => code).join();
+    await until("it to be queued, and said to be", async () => (await said()) === "queue_paused,not_seen");
+    expect(await pool.broker.admin.depth(`${p}-default`)).toBe(1);
     await until("it to be purged", async () => (await call("POST", "/queues/default/purge")).body.removed === 1);
     expect((await enqueue()).status).toBe(202);
     await pool.command(p, { type: "resume", queue: "default" });

@@ -40,7 +40,7 @@ describe("jobs of one execution key", () => {
     await until("all jobs are done", () => new Set(ledger.done).size === jobs.length, 60_000);
     expect(ledger.overlaps).toEqual([]);
     await until("nothing waits", async () => (await tenant.parked()).length === 0);
-  }, 90_000);
+  });
 
   it("wait in any number, and run one at a time, in the order of their enqueueing", async () => {
     const door = new Door();
@@ -54,7 +54,7 @@ describe("jobs of one execution key", () => {
     expect(ledger.started).toEqual(jobs);
     expect(ledger.overlaps).toEqual([]);
     await until("the key is free", () => tenant.isFree("k"));
-  }, 90_000);
+  });
 
   it("keep their order and lose nothing when the holder's connection is cut", async () => {
     const proxy = await proxied();

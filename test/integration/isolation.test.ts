@@ -48,7 +48,7 @@ describe("a job with isolation thread", () => {
     expect(await grave(next)).toMatchObject({
       error: { name: "TypeError", message: "answered 503", stack: expect.stringContaining("thread-jobs.ts") },
     });
-  }, 90_000);
+  });
 
   it("that blocks its thread delays nothing else in its task, and ends when it is cancelled", async () => {
     const probe = new Probe();

@@ -10,7 +10,7 @@ import type { Rabbit } from "../../local/rabbitmq/rabbit.ts";
 import { startRabbit } from "../../local/rabbitmq/start.ts";
 
 const START = new URL("../../local/rabbitmq/start.ts", import.meta.url).href;
-const SOON = { timeout: 40_000, interval: 100 };
+const SOON = { timeout: 60_000, interval: 100 };
 
 describe("a private node", () => {
   let dataDir: string;

@@ -69,5 +69,5 @@ describe("buried jobs", () => {
     await until("all are done", () => told.done === 101, 60_000);
     expect([...attempts.values()].every((list) => list.join() === "1,2")).toBe(true);
     expect(await tenant.buried()).toEqual([]);
-  }, 90_000);
+  });
 });

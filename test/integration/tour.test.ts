@@ -86,7 +86,7 @@ it("npm start --jobs: jobs of another directory run with nothing installed there
         ["discarded", "from here"],
       ]);
     },
-    { timeout: 30_000, interval: 250 },
+    { timeout: 60_000, interval: 250 },
   );
   await api.stop(partition, { wait: 20 });
   await api.delete(partition, { force: true });
@@ -106,7 +106,7 @@ it("npm start, asked to end twice: tasks are ended at once, whatever they do", a
       expect((await api.jobs(partition, { state: "parked" })).jobs).toEqual([]);
       expect((await api.peek(partition, "default")).jobs).toEqual([]);
     },
-    { timeout: 20_000, interval: 250 },
+    { timeout: 60_000, interval: 250 },
   );
   program.signal("SIGTERM");
   await program.says(/^stopping/m);
@@ -114,8 +114,8 @@ it("npm start, asked to end twice: tasks are ended at once, whatever they do", a
   const again = setInterval(() => program.signal("SIGTERM"), 200);
   expect(await program.exit, program.output()).toBe(130);
   clearInterval(again);
-  await vi.waitFor(() => expect(pidsOf(program).filter(alive)).toEqual([]), { timeout: 10_000, interval: 50 });
-}, 60_000);
+  await vi.waitFor(() => expect(pidsOf(program).filter(alive)).toEqual([]), { timeout: 60_000, interval: 50 });
+});
 
 it("a port that is taken is said so, and what had started is stopped", async () => {
   const server = createServer().listen(0, "127.0.0.1");
@@ -126,7 +126,7 @@ it("a port that is taken is said so, and what had started is stopped", async () 
   expect(start.output()).toContain(`port ${port} is in use`);
   server.close();
   await nothingLeft(start);
-}, 60_000);
+});
 
 it("bad options are refused before anything starts", async () => {
   const start = run("local/start.ts", ["--tasks", "3..1"]);

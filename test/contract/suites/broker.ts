@@ -12,7 +12,7 @@ export interface BrokerUnderTest {
   cut(): void;
 }
 
-const SOON = { timeout: 10_000, interval: 10 };
+const SOON = { timeout: 60_000, interval: 10 };
 
 /** What jobs rest on: the same of RabbitMQ and of its twin in memory. */
 export function brokerSuite(make: () => Promise<BrokerUnderTest>): void {
