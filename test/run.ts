@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { glob, mkdtemp, rm } from "node:fs/promises";
+import { chmod, glob, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../core/contract/clock.ts";
@@ -77,6 +77,7 @@ async function main(names: readonly string[]): Promise<number> {
 async function runSteps(chosen: readonly Step[]): Promise<readonly Finished[]> {
   const results: Finished[] = [];
   const directory = await mkdtemp(join(tmpdir(), "roger-test-"));
+  await chmod(directory, 0o755); // not all that runs in it is root
   process.env.TMPDIR = directory;
   try {
     for (const step of chosen) {
