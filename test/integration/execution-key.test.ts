@@ -22,7 +22,14 @@ async function open(work: Work, options: TenantOptions = {}) {
   const enqueue = async (spec: typeof serial, key: string, jobs: readonly string[]) => {
     for (const job of jobs) await tenant.client.enqueue(spec, { key, job }, { partition: tenant.id });
   };
-  return { ledger, tenant, serial, both, plain, enqueue };
+  /** The first has the key, and the others wait for it: a key that is free goes to whichever comes to it first. */
+  const enqueueBehindFirst = async (spec: typeof serial, key: string, [first = "", ...others]: readonly string[]) => {
+    await enqueue(spec, key, [first]);
+    await until("the first runs", () => ledger.running === 1);
+    await enqueue(spec, key, others);
+    await until("the others wait", async () => (await tenant.waiting()) === others.length);
+  };
+  return { ledger, tenant, serial, both, plain, enqueue, enqueueBehindFirst };
 }
 
 async function proxied(): Promise<TcpProxy> {
@@ -44,10 +51,9 @@ describe("jobs of one execution key", () => {
 
   it("wait in any number, and run one at a time, in the order of their enqueueing", async () => {
     const door = new Door();
-    const { tenant, ledger, serial, enqueue } = await open((_, { signal }) => door.pass(signal), { tasks: 3, queues: { default: 9 } });
+    const { tenant, ledger, serial, enqueueBehindFirst } = await open((_, { signal }) => door.pass(signal), { tasks: 3, queues: { default: 9 } });
     const jobs = keys(60);
-    await enqueue(serial, "k", jobs);
-    await until("one runs, the others wait", async () => ledger.running === 1 && (await tenant.waiting()) === jobs.length - 1);
+    await enqueueBehindFirst(serial, "k", jobs);
     expect(await tenant.ready()).toBe(0);
     door.open();
     await until("all jobs are done", () => ledger.done.length === jobs.length, 60_000);
@@ -59,10 +65,9 @@ describe("jobs of one execution key", () => {
   it("keep their order and lose nothing when the holder's connection is cut", async () => {
     const proxy = await proxied();
     const door = new Door();
-    const { tenant, ledger, serial, enqueue } = await open((_, { signal }) => door.pass(signal), { taskAmqpUrl: proxy.url });
+    const { tenant, ledger, serial, enqueueBehindFirst } = await open((_, { signal }) => door.pass(signal), { taskAmqpUrl: proxy.url });
     const jobs = keys(4);
-    await enqueue(serial, "k", jobs);
-    await until("one runs, the others wait", async () => ledger.running === 1 && (await tenant.waiting()) === 3);
+    await enqueueBehindFirst(serial, "k", jobs);
     proxy.cut();
     await until("the holder was aborted, and runs again", () => ledger.started.length === 2 && ledger.running === 1);
     expect(ledger.started).toEqual(["k0", "k0"]);
@@ -100,14 +105,10 @@ describe("jobs of one execution key", () => {
 describe("jobs with both keys whose execution key is busy", () => {
   it("wait like any other, and nobody else's job is touched", async () => {
     const door = new Door();
-    const { tenant, ledger, both, plain, enqueue } = await open((job, { signal }) => (job.startsWith("i") ? undefined : door.pass(signal)), {
-      queues: { default: 5 },
-    });
+    const perform: Work = (job, { signal }) => (job.startsWith("i") ? undefined : door.pass(signal));
+    const { tenant, ledger, both, plain, enqueue, enqueueBehindFirst } = await open(perform, { queues: { default: 5 } });
     const jobs = keys(6);
-    await enqueue(both, "k", jobs.slice(0, 1));
-    await until("it runs", () => ledger.running === 1);
-    await enqueue(both, "k", jobs.slice(1));
-    await until("the others wait", async () => (await tenant.waiting()) === jobs.length - 1);
+    await enqueueBehindFirst(both, "k", jobs);
     // What waits is enqueued still: its queue key is taken, but no place among the running.
     await expect(enqueue(both, "k", ["k3"])).rejects.toMatchObject({ code: "duplicate_job" });
     for (const job of keys(20, "i")) await enqueue(plain, job, [job]);
