@@ -63,7 +63,7 @@ export class AmqpPublisher implements JobPublisher {
     });
   }
 
-  /** Another one after each loss of the channel. */
+  /** Of the channel on which the next message goes out: another one from each loss on. */
   get channelNumber(): number {
     return this.channels;
   }
@@ -118,11 +118,11 @@ export class AmqpPublisher implements JobPublisher {
     // Ahead of amqplib's own listener, which fails every message in flight: none that waits may follow them into this channel.
     channel.prependOnceListener("close", () => {
       if (this.channel === channel) this.channel = undefined;
+      this.channels += 1;
       if (lastError !== undefined) this.settings.onEvent({ kind: "channel_lost", channel: "publisher", error: lastError });
       this.loop.wakeLater();
     });
     this.channel = channel;
-    this.channels += 1;
     this.writable = true;
     this.pump();
   }

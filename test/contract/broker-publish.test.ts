@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { LeaderProbe } from "../../broker/leader-probe.ts";
 import { BrokerUnavailable } from "../../core/contract/errors.ts";
 import { BrokerWorld, outgoing } from "../broker-world.ts";
 
@@ -7,7 +8,10 @@ let world: BrokerWorld;
 beforeEach(() => {
   world = new BrokerWorld();
 });
-afterEach(() => world.close());
+afterEach(() => {
+  vi.restoreAllMocks();
+  return world.close();
+});
 
 describe("publishing", () => {
   it("is answered once RabbitMQ has the message, with all that belongs to it", async () => {
@@ -90,6 +94,21 @@ describe("publishing while RabbitMQ is away", () => {
     const answer = broker.publisher.publish(outgoing(queue, "{}"));
     proxy.flow();
     expect(await answer).toBe("queued");
+  });
+
+  it("asks the queue anew for a message that waits for the next channel", async () => {
+    const proxy = await world.proxy();
+    const broker = await world.broker({ url: proxy.url, asksBeforePublish: true, publishDeadlineMs: 60_000 });
+    const queue = world.queue();
+    await broker.admin.ensure(queue);
+    const asks = vi.spyOn(LeaderProbe.prototype, "ask");
+    expect(await broker.publisher.publish(outgoing(queue, "{}"))).toBe("queued");
+    proxy.refuse();
+    await vi.waitFor(() => expect(broker.connected).toBe(false));
+    const answer = broker.publisher.publish(outgoing(queue, "{}"));
+    proxy.flow();
+    expect(await answer).toBe("queued");
+    expect(asks.mock.calls).toEqual([[queue], [queue]]);
   });
 
   it("fails at the deadline when RabbitMQ is silent, and the window is free again", async () => {
