@@ -14,6 +14,11 @@ const WIDTH = { fresh: 32, suspect: 8 } as const;
 const KEPT = 8;
 /** Suspects remembered; beyond it all are asked as if for the first time. */
 const MOST_SUSPECTS = 10_000;
+/**
+ * While nobody can be asked, a suspect is left alone for so long, then tried again. It must be, some time: a publish that is
+ * late for another queue's fault, or in an alarm, makes its queue a suspect, too.
+ */
+const LEFT_ALONE_MS = 300_000;
 
 /**
  * Finds out whether a queue has a leader, before that is found out the hard way.
@@ -34,8 +39,10 @@ export class LeaderProbe {
   private readonly connection: SupervisedConnection;
   private readonly questions: QuestionChannels;
   private readonly windows = { fresh: new Window(WIDTH.fresh), suspect: new Window(WIDTH.suspect) };
-  private readonly suspects = new Set<string>();
-  /** By the monotonic clock: since then `main` is connected and we are not. */
+  /** Queue -> when it was doubted last, by the monotonic clock. */
+  private readonly suspects = new Map<string, number>();
+  private begun = false;
+  /** By the monotonic clock: since then `main` is connected and we are not, although we want to be. */
   private aloneSince: number | undefined;
 
   constructor(settings: BrokerSettings, main: SupervisedConnection) {
@@ -47,14 +54,15 @@ export class LeaderProbe {
   }
 
   /**
-   * Resolves when the queue has answered, or nobody can be asked and it is no suspect.
+   * Resolves when the queue has answered, or nobody can be asked and it is no suspect, or none of late.
    * @returns whether it exists
    * @throws BrokerUnavailable when it does not answer before the deadline, which is counted from the call
    */
   async ask(brokerQueue: string): Promise<boolean> {
+    this.begun = true;
     void this.connection.start(); // with the first question: who asks none needs no such connection
     this.noteAbsence();
-    if (this.isGivenUp && !this.suspects.has(brokerQueue)) return true;
+    if (this.doesWithout(brokerQueue)) return true;
     const exists = await this.inPlace(brokerQueue).then(
       () => true,
       (error: unknown) => {
@@ -69,7 +77,7 @@ export class LeaderProbe {
   /** The queue did not answer somebody else: from now on its count of messages proves nothing. */
   doubt(brokerQueue: string): void {
     if (this.suspects.size >= MOST_SUSPECTS) this.suspects.clear();
-    this.suspects.add(brokerQueue);
+    this.suspects.set(brokerQueue, systemClock.monotonic());
   }
 
   stop(): Promise<void> {
@@ -78,12 +86,14 @@ export class LeaderProbe {
 
   /**
    * The others are up, and this one was not to be had for longer than it takes to connect (RabbitMQ has a bound on its
-   * connections, say). To consume and to cancel without a question is then the smaller evil: a queue without a leader is
-   * rare, and a task that can do neither would be of no use.
+   * connections, say). To consume, cancel and publish without a question is then the smaller evil: a queue without a leader
+   * is rare, and a task that can do none of it would be of no use.
    */
-  private get isGivenUp(): boolean {
+  private doesWithout(brokerQueue: string): boolean {
     if (this.aloneSince === undefined) return false;
-    return systemClock.monotonic() - this.aloneSince > this.settings.connectDeadlineMs + LONGEST_PAUSE_MS;
+    const now = systemClock.monotonic();
+    const doubtedAt = this.suspects.get(brokerQueue) ?? Number.NEGATIVE_INFINITY;
+    return now - this.aloneSince > this.settings.connectDeadlineMs + LONGEST_PAUSE_MS && now - doubtedAt > LEFT_ALONE_MS;
   }
 
   private async inPlace(brokerQueue: string): Promise<void> {
@@ -111,7 +121,7 @@ export class LeaderProbe {
   }
 
   private noteAbsence(): void {
-    const alone = this.main.model !== undefined && this.connection.model === undefined;
+    const alone = this.begun && this.main.model !== undefined && this.connection.model === undefined;
     this.aloneSince = alone ? (this.aloneSince ?? systemClock.monotonic()) : undefined;
   }
 }

@@ -77,17 +77,27 @@ it("who waits for a place waits no longer than for an answer", async () => {
   expect(ended.at(-1)).toBe("later");
 });
 
-it("does without an answer when it gets no connection for long, though others do; not for a suspect", async () => {
+it("does without an answer when it gets no connection for long, though others do; for a suspect when it was none of late", async () => {
   proxy.refuse();
   const [queue, suspect] = [await filled("a"), "suspect"];
   probe.doubt(suspect);
   await expect(probe.ask(queue)).rejects.toBeInstanceOf(BrokerUnavailable);
   const later = systemClock.monotonic() + 60_000;
-  vi.spyOn(systemClock, "monotonic").mockReturnValue(later);
+  const clock = vi.spyOn(systemClock, "monotonic").mockReturnValue(later);
   expect(await probe.ask(queue)).toBe(true);
+  await expect(probe.ask(suspect)).rejects.toBeInstanceOf(BrokerUnavailable);
+  clock.mockReturnValue(later + 300_000);
+  expect(await probe.ask(suspect)).toBe(true);
+  probe.doubt(suspect);
   await expect(probe.ask(suspect)).rejects.toBeInstanceOf(BrokerUnavailable);
   proxy.flow();
   await vi.waitFor(async () => expect(await probe.ask(suspect)).toBe(false), SOON);
+});
+
+it("waits for its connection with its first question, however long others have theirs", async () => {
+  const later = systemClock.monotonic() + 60_000;
+  vi.spyOn(systemClock, "monotonic").mockReturnValue(later);
+  expect(await probe.ask(world.queue("missing"))).toBe(false);
 });
 
 it("waits for its connection after an outage of RabbitMQ, however long that was", async () => {
