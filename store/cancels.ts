@@ -30,7 +30,7 @@ const PREFIX = "CANCELS#";
  *   workers         hit life 0: yes, once  hit life 0: no, life 1: yes       hit: no
  */
 const NONE_OR_LAPSED = "attribute_not_exists(pk) OR expires <= :now_s";
-const THERE = "attribute_exists(pk)";
+const NO_OTHER_WISH_SINCE = "mark_rev = :rev OR attribute_not_exists(mark_rev) AND rev = :rev";
 const THERE_AND_NOT_NEWER = "expires > :now_s AND #at <= :at";
 const HITS_AND_NOBODY_WAS_TOLD =
   "expires > :now_s AND (#at > :life OR #at = :every) AND (attribute_not_exists(hit) OR hit_life < :life OR hit = :by AND hit_life = :life)";
@@ -127,7 +127,11 @@ async function hit(table: Table, partition: string, { job, enqueuedAt }: JobLife
 }
 
 async function pardon(table: Table, partition: string, id: string, rev: string): Promise<void> {
-  await updateItem<CancelItem>(table, keyOf(partition, id), { update: "SET pardoned = :rev", condition: THERE, values: { ":rev": rev } });
+  await updateItem<CancelItem>(table, keyOf(partition, id), {
+    update: "SET pardoned = :rev",
+    condition: NO_OTHER_WISH_SINCE,
+    values: { ":rev": rev },
+  });
 }
 
 function keyOf(partition: string, id: string): Key {

@@ -173,6 +173,7 @@ export function cancelStoreSuite(make: Make<CancelStore>, bound: number): void {
       await store.pardon(P, ID, before?.rev ?? "");
       expect(await found()).toEqual(anew);
       await store.pardon(P, ID, anew?.rev ?? "");
+      await store.pardon(P, ID, before?.rev ?? "");
       expect(await found()).toEqual({ ...anew, pardoned: true });
     });
 
