@@ -31,7 +31,8 @@ export type Revived = { readonly kind: "revived" } | { readonly kind: "taken"; r
  * The later wish wins: a marker that was put before, whenever that was, does not hit the job any more, whose envelope names it
  * as pardoned, with all that were before it, of which a task may not have heard more; one that is put from now on does.
  *
- * Two people who retry the same job in the same instant may make it run twice, if it has no queue key.
+ * Two people who retry the same job in the same instant may make it run twice: if it has no queue key, or if the second comes
+ * to the key when the first run has ended already.
  * @throws InvalidEnvelope when what is buried is no job of that partition and id; StoreUnavailable: ask again
  */
 export async function reviveJob({ buried, parked, queueKeys, cancels, clock }: ReviveDeps, grave: BuriedJob): Promise<Revived> {
