@@ -46,7 +46,10 @@ it("a broker that is killed takes no job with it: none that runs, waits for a ke
   await enqueue(still, keys(20, "still"));
   await enqueue(boom, keys(5, "boom"));
   await enqueue(flaky, keys(20, "flaky"));
-  await enqueue(serial, keys(10));
+  const [first = "", ...others] = keys(10);
+  await enqueue(serial, [first]);
+  await until("the first has the key", () => ledger.started.includes(first));
+  await enqueue(serial, others);
   const reasons = async (reason: string) => (await tenant.parked()).filter((job) => job.reason === reason).length;
   await until("each is where it must be", async () => {
     const parked = (await reasons("retry")) === 20 && (await reasons("waiting")) === 9;

@@ -88,10 +88,12 @@ describe("jobs of one execution key", () => {
     await enqueue(serial, "k", ["next", "last"]);
     const reasons = async () => (await tenant.parked()).map(({ reason }) => reason);
     await until("the holder has given up its message", async () => (await reasons()).join() === "long,waiting,waiting");
+    const due = async () => (await tenant.parked())[0]?.due ?? 0;
+    const parkedUntil = await due();
+    await until("it is kept from falling due", async () => (await due()) > parkedUntil);
     // It needs RabbitMQ no more: what takes its connection away does not touch it.
     proxy.cut();
-    const [long] = await tenant.parked();
-    await until("it is kept from falling due", async () => ((await tenant.parked())[0]?.due ?? 0) > (long?.due ?? 0) + timings.longLease);
+    await until("it is kept from falling due, for longer than it was given", async () => (await due()) > parkedUntil + timings.longLease);
     await expect(enqueue(both, "k", ["holder"])).rejects.toMatchObject({ code: "duplicate_job" });
     door.open();
     await until("all jobs are done", () => ledger.done.length === 3);
