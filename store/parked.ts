@@ -69,7 +69,7 @@ export function parkedStore(table: Table): ParkedStore {
     due: (shard, now, limit, from = "oldest") => due(table, shard, { now, limit, from }),
     claim: (ref, now, until) => claim(table, ref, now, until),
     remove: (ref, rev) => deleteItem(table, keyOf(ref), atRev(rev)),
-    postpone: (ref, rev, due) => postpone(table, ref, rev, due),
+    postpone: (ref, rev, due, body) => postpone(table, ref, rev, { due, body }),
     expedite: (ref, now) => expedite(table, ref, now),
     cancel: (ref, rev, now) => cancel(table, ref, rev, now),
     touch: (ref, mine) => touch(table, ref, mine),
@@ -130,11 +130,17 @@ function claim(table: Table, ref: ParkedRef, now: number, until: number): Promis
   });
 }
 
-async function postpone(table: Table, ref: ParkedRef, read: string, due: number): Promise<boolean> {
+async function postpone(
+  table: Table,
+  ref: ParkedRef,
+  read: string,
+  to: { readonly due: number; readonly body: string | undefined },
+): Promise<boolean> {
+  const { due, body } = to;
   const postponed = await change(table, ref, {
-    update: "SET due = :due, rev = :rev REMOVE claimed",
+    update: `SET due = :due, rev = :rev${body === undefined ? "" : ", body = :body"} REMOVE claimed`,
     condition: REV_AS_READ,
-    values: { ":due": due, ":read": read },
+    values: { ":due": due, ":read": read, ...(body === undefined ? {} : { ":body": body }) },
   });
   return postponed !== undefined;
 }

@@ -15,7 +15,7 @@ export function memoryParked({ state, hook }: MemoryWorld): ParkedStore {
       return item !== undefined && item.due <= now ? write(state, { ...heldByNobody(item), due: until, claimed: true }) : undefined;
     },
     remove: (ref, rev) => itemOf(state, ref)?.rev === rev && remove(state, ref),
-    postpone: (ref, rev, due) => change(state, ref, (item) => item.rev === rev && { ...item, due, claimed: false }),
+    postpone: (ref, rev, due, body) => change(state, ref, (item) => item.rev === rev && { ...item, due, body: body ?? item.body, claimed: false }),
     expedite: (ref, now) => {
       const item = itemOf(state, ref);
       if (item?.reason !== "waiting") return "gone";

@@ -99,7 +99,7 @@ export class JobRunner {
     if (cancelled === true || (cancelled !== false && (await cancelled))) return { kind: "cancelled" };
     if (run.delivery.redelivered) {
       if (await cancelWatch.hasNow(envelope)) return { kind: "cancelled" };
-      const recorded = await recorder.wasRecorded(envelope);
+      const recorded = await recorder.wasRecorded(run, envelope);
       if (recorded !== undefined) return { kind: "recorded", as: recorded };
     }
     const suspect = Suspects.isSuspect(run, envelope);

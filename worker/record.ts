@@ -5,10 +5,12 @@ import { LIMITS } from "../core/contract/limits.ts";
 import { splitBrokerQueue } from "../core/contract/names.ts";
 import type { Delivery } from "../core/job/broker.ts";
 import type { BuriedStore } from "../core/job/buried.ts";
-import { attemptOf, type Envelope, encodeEnvelope, type FailedAttempt, withoutWaits } from "../core/job/envelope.ts";
+import { attemptOf, type Envelope, encodeEnvelope, envelopeOf, type FailedAttempt, withoutWaits } from "../core/job/envelope.ts";
 import { type BurialReason, nextAttempt, withFailure } from "../core/job/outcome.ts";
-import { type NewParkedJob, type ParkedReason, type ParkedStore, parkedJob } from "../core/job/parked.ts";
+import { type NewParkedJob, type ParkedJob, type ParkedReason, type ParkedStore, parkedJob } from "../core/job/parked.ts";
 import type { Emit, JobRef } from "./events.ts";
+import type { Run } from "./run.ts";
+import { returnsOf } from "./suspects.ts";
 
 export interface RecorderOptions {
   readonly parked: ParkedStore;
@@ -28,6 +30,8 @@ const WAIT_MS = { itself: 2_000, itselfMost: 20_000, suspect: 5_000, unknownName
  * |---|---|
  * | nothing written | the message comes again, the job runs again |
  * | the item is written, not acked | the message comes again marked as redelivered; `wasRecorded` finds the item; it is acked and dropped |
+ * | a claimed item is touched, not made due | its pump does not delete it any more; the message finds it again, and once the claim has lapsed it is published anew |
+ * | … made due, not acked | the message finds it again; or it is on its way, and two messages are of one job |
  * | acked | done |
  *
  * All throw StoreUnavailable; the message then goes back to its queue.
@@ -43,16 +47,27 @@ export class Recorder {
    * What became of an earlier delivery of this very attempt, so that a redelivery may be dropped: it was parked for later
    * (or the item that it was published from is still there and publishes it anew), or buried.
    */
-  async wasRecorded(envelope: Envelope): Promise<"parked" | "buried" | undefined> {
-    const { parked, buried, clock } = this.#options;
+  async wasRecorded(run: Pick<Run, "delivery">, envelope: Envelope): Promise<"parked" | "buried" | undefined> {
+    const { parked, buried } = this.#options;
     const item = await parked.touch(envelope, { enqueuedAt: envelope.enqueued_at, attempt: envelope.attempt });
     if (item !== undefined) {
-      // Handed back before the pump had deleted what it published: its delete is refused now, so let it publish at once.
-      if (item.claimed) await parked.postpone(item, item.rev, clock.now());
+      await this.#carryOn(item, run, envelope);
       return "parked";
     }
     const grave = await buried.get(envelope.partition, envelope.id);
     return grave?.enqueuedAt === envelope.enqueued_at && grave.attempt >= envelope.attempt ? "buried" : undefined;
+  }
+
+  /**
+   * Handed back before the pump had deleted what it published: its delete is refused now, so let it publish at once. What it
+   * publishes is to tell how often the job came back: RabbitMQ counts that message from zero.
+   */
+  async #carryOn(item: ParkedJob, run: Pick<Run, "delivery">, envelope: Envelope): Promise<void> {
+    const { parked, clock } = this.#options;
+    const body = item.attempt === envelope.attempt && item.run === undefined ? bodyWithReturns(item, returnsOf(run, envelope)) : undefined;
+    if (!item.claimed && body === undefined) return;
+    // Refused when it was written, or published, in between: it is on its way then.
+    await parked.postpone(item, item.rev, item.claimed ? clock.now() : item.due, body);
   }
 
   async retry(envelope: Envelope, delayMs: number, failure: FailedAttempt): Promise<void> {
@@ -164,6 +179,12 @@ export function refOf({ id, name, partition, queue, attempt }: Envelope): JobRef
 /** A failure of a job that no handler was started for. */
 export function noRun(envelope: Envelope, now: number, message: string): FailedAttempt {
   return { attempt: attemptOf(envelope), started_at: now, failed_at: now, task: "", error: { name: "NotRun", message } };
+}
+
+/** @returns `undefined` when it tells of as many already */
+function bodyWithReturns({ body }: ParkedJob, returns: number): string | undefined {
+  const envelope = envelopeOf(body);
+  return envelope === undefined || (envelope.returns ?? 0) >= returns ? undefined : encodeEnvelope({ ...envelope, returns });
 }
 
 /** Cut after decoding: a byte that is no UTF-8 becomes three. */

@@ -11,6 +11,8 @@ export interface SuspectsOptions {
   loopLag(): number;
 }
 
+type Delivered = Pick<Run, "delivery">;
+
 /** RabbitMQ counts deliveries by rules that differ by version, so a count only raises suspicion; from this one on. */
 const SUSPICIOUS_RETURNS = 2;
 /** A loop that stood still for this long loses connections by itself: such a loss clears nobody. */
@@ -28,7 +30,8 @@ const GUILTY_LAG_MS = 5_000;
  *
  * The broker counts a message that was published anew from zero. So whoever parks a job before it has run (it waits for a
  * key, for another suspect, or until its own dead run is known to be dead) writes into its envelope how often its
- * messages came back so far.
+ * messages came back so far; and so does whoever drops a message because its job is parked still (record.ts): its pump may
+ * be what it kills. A job that was published twice has two counts.
  */
 export class Suspects {
   readonly #options: SuspectsOptions;
@@ -39,7 +42,7 @@ export class Suspects {
     this.#options = options;
   }
 
-  static isSuspect(run: Run, envelope: Envelope): boolean {
+  static isSuspect(run: Delivered, envelope: Envelope): boolean {
     return returnsOf(run, envelope) >= SUSPICIOUS_RETURNS;
   }
 
@@ -83,12 +86,12 @@ export class Suspects {
 }
 
 /** How often the messages of this attempt came back so far, as far as the broker tells. */
-export function returnsOf(run: Run, envelope: Envelope): number {
-  return (envelope.returns ?? 0) + run.delivery.deliveryCount;
+export function returnsOf({ delivery }: Delivered, envelope: Envelope): number {
+  return (envelope.returns ?? 0) + delivery.deliveryCount;
 }
 
 /** The envelope with that count, for a message that is published anew. */
-export function withReturns(run: Run, envelope: Envelope): Envelope {
+export function withReturns(run: Delivered, envelope: Envelope): Envelope {
   const returns = returnsOf(run, envelope);
   return returns === 0 ? envelope : { ...envelope, returns };
 }

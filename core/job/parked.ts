@@ -96,8 +96,12 @@ export interface ParkedStore {
   claim(ref: ParkedRef, now: number, until: number): Promise<ParkedJob | undefined>;
   /** @returns `false` when the item was written anew since `rev` was read, or is gone */
   remove(ref: ParkedRef, rev: string): Promise<boolean>;
-  /** Moves a job's `due`; it is not claimed any longer. @returns `false` as `remove` */
-  postpone(ref: ParkedRef, rev: string, due: number): Promise<boolean>;
+  /**
+   * Moves a job's `due`; it is not claimed any longer.
+   * @param body what is published then. @default the same as before
+   * @returns `false` as `remove`
+   */
+  postpone(ref: ParkedRef, rev: string, due: number, body?: string): Promise<boolean>;
   /**
    * Brings a `waiting` job's `due` to this time if it is later and no pump has it. One that is parked for another reason counts
    * as gone. n.b. of whichever life: one that is brought forward in vain waits again.

@@ -1,9 +1,5 @@
-import { expect, inject, it, onTestFinished } from "vitest";
-import { connect } from "../../client/connect.ts";
+import { expect, inject, it } from "vitest";
 import { LIMITS } from "../../core/contract/limits.ts";
-import { TABLE } from "../../local/backends.ts";
-import { startDynamo } from "../../local/dynamodb.ts";
-import { kill } from "../fixture/jobs.ts";
 import { keys, until } from "../fixture/pool.ts";
 import { Stage } from "../fixture/stage.ts";
 
@@ -12,10 +8,7 @@ const UNSUSPECTED = 2;
 
 it("a job that kills every process it starts in is buried as poison; its neighbours all end done, uncharged", async () => {
   // One more than it can kill: nothing waits for a lease to run out.
-  const dynamo = await startDynamo();
-  onTestFinished(() => dynamo.stop());
-  const amqpUrl = inject("amqpUrl");
-  const stage = await Stage.open({ tasks: LIMITS.poisonStarts + UNSUSPECTED + 1, slots: 10, amqpUrl, dynamoUrl: dynamo.endpoint });
+  const stage = await Stage.open({ tasks: LIMITS.poisonStarts + UNSUSPECTED + 1, slots: 10, amqpUrl: inject("amqpUrl") });
   const { api } = stage.cloud;
   const partition = `acme.poison.${process.pid}`;
   const neighbours = keys(12);
@@ -27,10 +20,7 @@ it("a job that kills every process it starts in is buried as poison; its neighbo
   });
   await stage.enqueue(partition, neighbours, { ms: 2_000 });
   await until("the neighbours run", () => stage.depth().now === neighbours.length);
-  // Straight to RabbitMQ: a task that dies while it brings a job there leaves it to be brought again, and counted from zero.
-  const client = connect({ table: TABLE, endpoint: dynamo.endpoint, region: "local", amqpUrl });
-  onTestFinished(() => client.close());
-  await client.enqueue(kill, stage.argsOf("killer", 0), { partition });
+  await stage.enqueue(partition, ["killer"], { ms: 0, name: "kill" });
   await until("it is buried", async () => (await api.jobs(partition, { state: "buried" })).jobs.length > 0, 60_000);
 
   const starts = stage.lines().filter(({ key }) => key === "killer");

@@ -30,6 +30,7 @@ export class Ledger {
   readonly violations: string[] = [];
   readonly #lives = new Map<string, Life>();
   readonly #wishes: Wish[] = [];
+  #killed = 0;
   #moment = 0;
 
   get lives(): Iterable<Life> {
@@ -42,7 +43,7 @@ export class Ledger {
       const { accepted, open, done, told, purged } = life;
       return [key, accepted, open, done, told, purged, this.#isWished(life, life.revived)];
     });
-    return [lives, this.#wishes.map(({ id, ended }) => [id, ended === undefined])];
+    return [lives, this.#wishes.map(({ id, ended }) => [id, ended === undefined]), this.#killed];
   }
 
   /** Two who enqueue the same id in the same instant enqueue one life. */
@@ -82,6 +83,12 @@ export class Ledger {
   done(life: Life): void {
     life.done += 1;
     life.open = false;
+  }
+
+  /** A handler has started that will kill its process: one of so many at most. */
+  kills({ job }: Life, most: number): void {
+    this.#killed += 1;
+    if (this.#killed > most) this.violations.push(`${job.name} kills process number ${this.#killed}`);
   }
 
   /** `onCancel` was called. */

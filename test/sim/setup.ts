@@ -57,6 +57,8 @@ export interface Setup {
   sabotage?(store: MemoryStore): MemoryStore;
   /** The job whose handler kills its process, each time. */
   readonly killer?: string;
+  /** The most processes that it may kill. @default any number: of a job that was published twice RabbitMQ has two counts */
+  readonly mostKilled?: number;
   /** The work must come to its end without any time passing: no wake-up is lost. @default false */
   readonly timeless?: boolean;
 }

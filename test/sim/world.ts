@@ -77,12 +77,14 @@ export class World {
     cancelSeq: 0,
   };
   readonly #killer: string | undefined;
+  readonly #mostKilled: number;
   readonly #sabotage: (store: MemoryStore) => MemoryStore;
   #count = 0;
 
-  constructor({ jobs, tasks, sabotage, killer }: Pick<Setup, "jobs" | "tasks" | "sabotage" | "killer">) {
+  constructor({ jobs, tasks, sabotage, killer, mostKilled = Infinity }: Pick<Setup, "jobs" | "tasks" | "sabotage" | "killer" | "mostKilled">) {
     this.jobs = jobs;
     this.#killer = killer;
+    this.#mostKilled = mostKilled;
     this.#sabotage = sabotage ?? ((store) => store);
     this.rabbit.state.queues[QUEUE] = { returned: [], fresh: [], unacked: {} };
     for (let i = 1; i <= tasks; i++) this.addTask(`T${i}`);
@@ -298,8 +300,10 @@ export class World {
   }
 
   /** A handler starts: what must not run beside it, or not run at all? */
-  #look({ job, enqueuedAt }: Life): void {
+  #look(life: Life): void {
+    const { job, enqueuedAt } = life;
     const { violations } = this.ledger;
+    if (job.name === this.#killer) this.ledger.kills(life, this.#mostKilled);
     const key = queueKeyOf(job);
     for (const { life: other } of this.handlers.values()) {
       if (job.executionKey !== undefined && other.job.executionKey === job.executionKey)

@@ -88,6 +88,15 @@ export const PARKED_PROTOCOLS: readonly Protocol[] = [
     seen: { due: NOW + 99, claimed: false },
   },
   {
+    name: "postpone with another body",
+    writes: 1,
+    prepare: claimed,
+    act: async (store) => store.parked.postpone(PARKED, await rev(store), NOW + 99, "another"),
+    answer: true,
+    see,
+    seen: { due: NOW + 99, body: "another" },
+  },
+  {
     name: "expedite",
     writes: 1,
     prepare: (store) => store.parked.park(WAITING),

@@ -173,8 +173,9 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
       const claimed = await store.claim(REF, NOW, NOW + 30_000);
       const rev = claimed?.rev ?? "";
       expect(await store.postpone(REF, rev, NOW + 99)).toBe(true);
-      expect(await store.get(REF)).toMatchObject({ due: NOW + 99, claimed: false });
-      expect(await store.postpone(REF, rev, NOW)).toBe(false);
+      expect(await store.get(REF)).toMatchObject({ due: NOW + 99, claimed: false, body: JOB.body });
+      expect(await store.postpone(REF, rev, NOW, "another")).toBe(false);
+      expect(await store.get(REF)).toMatchObject({ due: NOW + 99, body: JOB.body });
       expect(await store.remove(REF, rev)).toBe(false);
       const latest = (await store.get(REF))?.rev ?? "";
       expect(await store.remove(REF, latest)).toBe(true);
@@ -192,10 +193,10 @@ export function parkedStoreSuite(make: Make<ParkedStore>): void {
       expect(await store.get(REF)).toMatchObject({ attempt: 3, due: NOW });
     });
 
-    it("act on the rev that park answered", async () => {
+    it("act on the rev that park answered; what is postponed may say something else then", async () => {
       const rev = (await store.park(WAITING)) ?? "";
-      expect(await store.postpone(REF, rev, NOW)).toBe(true);
-      expect(await store.get(REF)).toMatchObject({ reason: "waiting", due: NOW });
+      expect(await store.postpone(REF, rev, NOW, "another")).toBe(true);
+      expect(await store.get(REF)).toMatchObject({ ...WAITING, due: NOW, body: "another" });
     });
   });
 
