@@ -46,7 +46,8 @@ export class DueLanes {
   /** Partition -> the number of its last turn. */
   #lastTurn = new Map<string, number>();
   #turn = 0;
-  #late = 0;
+  /** Begun, and no lane waits for them any more. */
+  readonly #late = new Set<Promise<void>>();
 
   constructor(options: DueLanesOptions) {
     this.#options = options;
@@ -75,11 +76,15 @@ export class DueLanes {
     this.#fill();
   }
 
-  /** Forgets what has not been begun. Resolves once no lane waits for a job. */
+  /**
+   * Forgets what has not been begun. Resolves once all else has come to its end, what is late, too: a job whose publish is
+   * cut off before its confirm is published a second time.
+   */
   async end(): Promise<void> {
     this.#hurried.length = 0;
     this.plan([]);
     await Promise.all(this.#lanes);
+    await Promise.all(this.#late);
   }
 
   #fill(): void {
@@ -119,14 +124,11 @@ export class DueLanes {
     this.#inLanes.add(name);
     const brought = courier
       .bring(due)
-      .catch((error: unknown) => emit({ type: "trouble", doing: `bringing the parked job ${name} to its queue`, error }));
+      .catch((error: unknown) => emit({ type: "trouble", doing: `bringing the parked job ${name} to its queue`, error }))
+      .finally(() => this.#late.delete(brought));
     const settled = await endsWithin(PATIENCE_MS, brought);
-    if (!settled && this.#late < LATE_AT_MOST) {
-      this.#late += 1;
-      void brought.then(() => {
-        this.#late -= 1;
-      });
-    } else await brought;
+    if (!settled && this.#late.size < LATE_AT_MOST) this.#late.add(brought);
+    else await brought;
     this.#inLanes.delete(name);
     this.#ended.add(name);
   }

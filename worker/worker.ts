@@ -190,8 +190,11 @@ export class Worker implements Service {
     await done("its running jobs", timings.settle, this.#turns.idle());
     await Promise.all([done("its shares", timings.hook, this.#workforce.rested()), done("its hooks", timings.hook, this.#pipeline.hooks.rested())]);
     const sharesGone = this.#workforce.holdsNothing;
-    await done("its channels", STOP_PARTS_MS.channels, this.#workforce.close());
-    const services = Promise.all([feedersGone, stopTogether([this.#pipeline, ...this.#attendants])]);
+    await Promise.all([
+      done("its channels", STOP_PARTS_MS.channels, this.#workforce.close()),
+      done("its publishes", STOP_PARTS_MS.channels, feedersGone),
+    ]);
+    const services = stopTogether([this.#pipeline, ...this.#attendants]);
     // What is being paid when nobody waits any more still counts as owed.
     const paid = (await done("its services", STOP_PARTS_MS.services, services)) && this.#pipeline.owesNothing;
     await done("its connections", STOP_PARTS_MS.connections, broker.stop());

@@ -139,7 +139,7 @@ export const REPORT_FRESH_MS = 4 * DEFAULT_TIMINGS.report;
 export const STOP_TIMEOUT_MS = 120_000;
 /** What each step of a stop gets at most, after `drain` for its jobs, `settle` for those aborted, `hook` for hooks and shares. */
 export const STOP_PARTS_MS = {
-  /** Channels send the acks that wait, and close. */
+  /** Channels send the acks that wait, and close; what was published is confirmed. */
   channels: 3_000,
   /** All that ticks ends its round; what is owed is tried once more. */
   services: 2_000,

@@ -34,8 +34,16 @@ async function setUp(due: readonly ParkedRef[], options: { readonly owns?: Roste
       under += 1;
       most = Math.max(most, under);
       try {
-        if (partition === "stuck") await new Promise<void>((resolve, reject) => ends.set(id, (error) => (error ? reject(error) : resolve())));
-        else if (options.bringMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.bringMs));
+        if (partition === "stuck") {
+          const before = ends.get(id);
+          await new Promise<void>((resolve, reject) => {
+            ends.set(id, (error) => {
+              before?.();
+              if (error) reject(error);
+              else resolve();
+            });
+          });
+        } else if (options.bringMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.bringMs));
         brought.push(id);
         await parked.remove(job, job.rev);
       } finally {
@@ -62,6 +70,7 @@ async function setUp(due: readonly ParkedRef[], options: { readonly owns?: Roste
   /** What has been begun is waited for. */
   const stop = async () => {
     const stopped = pump.stop();
+    for (const end of ends.values()) end();
     await vi.advanceTimersByTimeAsync(1_000);
     await stopped;
   };
@@ -115,6 +124,22 @@ describe("Pump", () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(troubles).toMatchObject([{ type: "trouble", error: { message: "the store is away" } }]);
     await stop();
+  });
+
+  it("ends once all that it began has ended, though no lane waits for it any more", async () => {
+    const { pump, brought, ends } = await setUp(jobs("stuck", 2));
+    await pump.start();
+    await vi.advanceTimersByTimeAsync(1_000);
+    let stopped = false;
+    const stopping = pump.stop().then(() => {
+      stopped = true;
+    });
+    ends.get("stuck-0")?.();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect({ stopped, brought }).toEqual({ stopped: false, brought: ["stuck-0"] });
+    ends.get("stuck-1")?.();
+    await stopping;
+    expect(brought).toEqual(["stuck-0", "stuck-1"]);
   });
 
   it("asks only for its part of the index, dealt out among tasks that have RabbitMQ", async () => {

@@ -153,11 +153,16 @@ describe("a stop", () => {
 
   it.each([
     { of: "table", silent: { table: true, broker: false }, late: ["its shares", "its services", "its lease"], told: [] },
-    { of: "broker", silent: { table: false, broker: true }, late: ["its shares", "its channels", "its services", "its connections"], told: ["dead"] },
+    {
+      of: "broker",
+      silent: { table: false, broker: true },
+      late: ["its shares", "its channels", "its publishes", "its services", "its connections"],
+      told: ["dead"],
+    },
     {
       of: "table nor broker",
       silent: { table: true, broker: true },
-      late: ["its shares", "its channels", "its services", "its connections", "its lease"],
+      late: ["its shares", "its channels", "its publishes", "its services", "its connections", "its lease"],
       told: [],
     },
   ])("ends before ECS kills it when no $of answers any more", async ({ silent: whole, late: expected, told: ending }) => {
