@@ -10,12 +10,12 @@ import type { Rabbit } from "../../local/rabbitmq/rabbit.ts";
 import { startRabbit } from "../../local/rabbitmq/start.ts";
 import { StoreUnavailable } from "../../store/errors.ts";
 import type { Store } from "../../store/store.ts";
-import { FAST, keys, Pool, Probe, until } from "../fixture/pool.ts";
+import { FAST, keys, MORTAL, Pool, Probe, until } from "../fixture/pool.ts";
 import { TcpProxy } from "../proxy.ts";
 
 /** After so long, RabbitMQ closes the channel of a message that is not acked. */
 const PATIENCE_MS = 4_000;
-const QUICK = checkTimings({ ...FAST, long: 1_000, longBeat: 300, longLease: 3_000 });
+const QUICK = checkTimings({ ...MORTAL, long: 1_000, longBeat: 300 });
 
 let rabbit: Rabbit;
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import type { JobContext } from "../../core/job/context.ts";
 import { defineJob } from "../../core/job/define-job.ts";
 import { Tenant, type TenantOptions } from "../fixture/application.ts";
 import { Door, Ledger } from "../fixture/ledger.ts";
-import { FAST, keys, until } from "../fixture/pool.ts";
+import { keys, MORTAL, until } from "../fixture/pool.ts";
 import { TcpProxy } from "../proxy.ts";
 
 type Work = (job: string, ctx: JobContext) => unknown;
@@ -79,7 +79,7 @@ describe("jobs of one execution key", () => {
   });
 
   it("outlive a holder that runs for longer than any message may stay unacked", async () => {
-    const timings = { ...FAST, long: 1_500, longBeat: 300, longLease: 3_000 };
+    const timings = { ...MORTAL, long: 1_500, longBeat: 300 };
     const proxy = await proxied();
     const door = new Door();
     const { tenant, ledger, serial, both, enqueue } = await open((_, { signal }) => door.pass(signal), { taskAmqpUrl: proxy.url, timings });

@@ -2,21 +2,16 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { systemClock } from "../../core/contract/clock.ts";
-import { checkTimings, DEFAULT_TIMINGS } from "../../core/contract/limits.ts";
 import { cancelJob } from "../../core/job/cancel.ts";
 import { defineJob, type JobDefinition } from "../../core/job/define-job.ts";
-import { FAST, Pool, Probe, until } from "../fixture/pool.ts";
+import { Pool, Probe, until } from "../fixture/pool.ts";
 import * as threadJobs from "../fixture/thread-jobs.ts";
 
 const jobsModule = fileURLToPath(new URL("../fixture/thread-jobs.ts", import.meta.url));
 const inThreads = Object.values(threadJobs) as unknown as JobDefinition[];
 
-/** Threads that spin take the CPU from a test's only process: its lease gets the time that it has in earnest. */
-const { noNewJob, abort, watchdog, dead } = DEFAULT_TIMINGS;
-const PATIENT = checkTimings({ ...FAST, noNewJob, abort, watchdog, dead, longLease: 2 * abort });
-
 async function running(jobs: readonly JobDefinition[], options: { readonly slots?: number; readonly max?: number } = {}) {
-  const pool = await Pool.open(inject("amqpUrl"), jobs, { jobsModule, timings: PATIENT });
+  const pool = await Pool.open(inject("amqpUrl"), jobs, { jobsModule });
   const acme = pool.name("acme");
   const worker = await pool.addTask({ slots: options.slots ?? 20 });
   await pool.start(acme, { default: options.max ?? 5 });
