@@ -6,11 +6,13 @@ import type { Delivery, PartitionChannel } from "../core/job/broker.ts";
 import { decodeEnvelope, InvalidEnvelope } from "../core/job/envelope.ts";
 import type { Keyring } from "./claims.ts";
 import type { Emit } from "./events.ts";
+import type { HookRunner } from "./hook-runner.ts";
 import { noRun, type Recorder } from "./record.ts";
 
 export interface DeadLettersOptions {
   readonly recorder: Recorder;
   readonly keyring: Keyring;
+  readonly hooks: HookRunner;
   readonly clock: Clock;
   readonly emit: Emit;
   openChannel(name: string): PartitionChannel;
@@ -46,19 +48,17 @@ export class DeadLetters implements Service {
   }
 
   async #bury(delivery: Delivery): Promise<void> {
-    const { recorder, keyring, clock, emit } = this.#options;
+    const { recorder, keyring, hooks, clock, emit } = this.#options;
     try {
       const envelope = decodeEnvelope(delivery.body);
       const from = splitBrokerQueue(delivery.deadFrom ?? "");
       if (from !== undefined && from.partition !== envelope.partition) throw new InvalidEnvelope("envelope.partition", "is not its queue's");
-      await recorder.bury(
-        envelope,
-        delivery.body.toString(),
-        "undeliverable",
-        noRun(envelope, clock.now(), "RabbitMQ gave up on it after too many deliveries"),
-      );
+      const failure = noRun(envelope, clock.now(), "RabbitMQ gave up on it after too many deliveries");
+      await recorder.bury(envelope, delivery.body.toString(), "undeliverable", failure);
       if (!(await keyring.abandon(envelope))) throw new Error(`a run of job ${envelope.id} may be alive`);
       delivery.ack();
+      hooks.tell("onError", envelope, ({ onError }, job) => onError?.(job, failure, undefined));
+      hooks.tell("onBuried", envelope, ({ onBuried }, job) => onBuried?.(job, "undeliverable", failure));
     } catch (error) {
       await this.#buryUnreadable(delivery, error).catch(async (failed: unknown) => {
         emit({ type: "trouble", doing: "burying a dead letter", error: failed });
@@ -71,7 +71,8 @@ export class DeadLetters implements Service {
 
   async #buryUnreadable(delivery: Delivery, error: unknown): Promise<void> {
     if (!(error instanceof InvalidEnvelope)) throw error;
-    await this.#options.recorder.buryUnreadable(delivery, error.message);
+    const { body, brokerQueue, deadFrom = brokerQueue } = delivery;
+    await this.#options.recorder.buryUnreadable({ body, brokerQueue: deadFrom }, error.message);
     delivery.ack();
   }
 }

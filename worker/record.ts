@@ -145,7 +145,7 @@ export class Recorder {
   }
 
   /** A message that can't be read as a job. It is kept, under the tenant whose queue it came from; whole if an item can hold it. */
-  async buryUnreadable(delivery: Delivery, problem: string): Promise<void> {
+  async buryUnreadable(delivery: Pick<Delivery, "body" | "brokerQueue">, problem: string): Promise<void> {
     const { partition, queue } = splitBrokerQueue(delivery.brokerQueue) ?? { partition: delivery.brokerQueue, queue: "" };
     // The body names the item, so that a redelivery finds the same one.
     const id = `unreadable-${createHash("sha256").update(delivery.body).digest("hex").slice(0, 32)}`;

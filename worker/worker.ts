@@ -135,7 +135,7 @@ export class Worker implements Service {
     const publisher = new PatientPublisher({ publisher: broker.publisher, clock, connected: () => broker.connected });
     const courier = new Courier({ ...store, keyring, hooks, publisher, admin, rows: watch, clock, timings, emit });
     this.#pump = new Pump({ parked: store.parked, courier, roster, clock, timings, emit, mayPump });
-    this.#feeders = [this.#pump, new DeadLetters({ recorder, keyring, clock, emit, openChannel: (name) => broker.partition(name) })];
+    this.#feeders = [this.#pump, new DeadLetters({ recorder, keyring, hooks, clock, emit, openChannel: (name) => broker.partition(name) })];
     this.#attendants = [
       this.#roster,
       this.#watch,

@@ -17,8 +17,8 @@ export interface HookedJob extends JobInfo {
  * | `beforeRun` | before the handler; the handler waits for it, 10 s at most | every attempt |
  * | `afterRun` | the job is done and acked | once, again only if the job ran again |
  * | `onError` | an attempt failed and that is recorded, also the last one | every failed attempt |
- * | `onBuried` | the job is buried, after `onError` | every burial |
- * | `onCancel` | the job is cancelled and its keys are free | once |
+ * | `onBuried` | the job is buried, after `onError` | every burial; not of a message that can't be read as a job |
+ * | `onCancel` | the job is cancelled and its keys are free | once; not at all if the worker dies, or loses the table, in that moment |
  */
 export interface Hooks<State = unknown> {
   /** What it returns is handed to `afterRun` and `onError` of the same attempt. */
