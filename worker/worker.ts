@@ -190,13 +190,13 @@ export class Worker implements Service {
     await done("its running jobs", timings.settle, this.#turns.idle());
     await Promise.all([done("its shares", timings.hook, this.#workforce.rested()), done("its hooks", timings.hook, this.#pipeline.hooks.rested())]);
     const sharesGone = this.#workforce.holdsNothing;
-    await Promise.all([
+    const [, published] = await Promise.all([
       done("its channels", STOP_PARTS_MS.channels, this.#workforce.close()),
       done("its publishes", STOP_PARTS_MS.channels, feedersGone),
     ]);
     const services = stopTogether([this.#pipeline, ...this.#attendants]);
-    // What is being paid when nobody waits any more still counts as owed.
-    const paid = (await done("its services", STOP_PARTS_MS.services, services)) && this.#pipeline.owesNothing;
+    // What is being paid when nobody waits any more still counts as owed; and a pump may have a cancelled job's key in hands.
+    const paid = (await done("its services", STOP_PARTS_MS.services, services)) && published && this.#pipeline.owesNothing;
     await done("its connections", STOP_PARTS_MS.connections, broker.stop());
     await done("its lease", STOP_PARTS_MS.lease, this.#lease.end(sharesGone && paid));
     emit({ type: "drained" });
