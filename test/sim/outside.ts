@@ -27,7 +27,7 @@ export class Outside {
     this.#world = world;
   }
 
-  /** Enqueues a job, by way of the broker. @param skewMs by which the enqueuer's clock is ahead */
+  /** Enqueues a job. @param skewMs by which the enqueuer's clock is ahead */
   async enqueue(job: SimJob, skewMs: number): Promise<void> {
     const { ledger, clock } = this.#world;
     const life = ledger.begin(job, clock.now() + skewMs);
@@ -56,13 +56,15 @@ export class Outside {
   /** As the real client does, whose ids are drawn by lot: here a walk can be gone again. */
   async #enqueueOurs({ job, enqueuedAt }: Life): Promise<boolean> {
     const { clock, scheduler } = this.#world;
-    const { queueKeys } = this.#world.openStore();
+    const { queueKeys, parked: store } = this.#world.openStore();
     const publisher = scheduler.observed(this.#connect().publisher);
     const now = clock.now();
     const parked = parkedJob(this.#world.envelope(job, enqueuedAt), { reason: "outbox", due: now, since: now });
     const queueKey = queueKeyOf(job);
     const key = queueKey === undefined ? undefined : { ref: { partition: PARTITION, key: queueKey }, takeDone: true };
-    const answer = await acceptJob({ queueKeys, clock }, parked, key, async ({ id, body }) => {
+    const answer = await acceptJob({ queueKeys, clock }, parked, key, async (accepted) => {
+      if (job.outbox === true) return (await store.park(accepted)) !== undefined;
+      const { id, body } = accepted;
       await publisher.publish({ brokerQueue: QUEUE, partition: PARTITION, id, body });
       return true;
     });

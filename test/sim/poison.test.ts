@@ -26,7 +26,12 @@ describe("a job that kills its process each time is buried, whatever keys it has
     ["a queue key", { queueKey: "a" }],
   ] as const) {
     it(`with ${what}, in time, though its pump is what it kills`, async () => {
-      const setup = { jobs: [{ name: killer, ...keys }, { name: "C" }], slots: 3, killer, mostKilled: UNSUSPECTED + LIMITS.poisonStarts };
+      const setup = {
+        jobs: [{ name: killer, outbox: true, ...keys }, { name: "C" }],
+        slots: 3,
+        killer,
+        mostKilled: (messages: number) => LIMITS.poisonStarts + UNSUSPECTED * messages,
+      };
       for (const tasks of [1, 2]) await manyWays(`a killer with ${what} in ${tasks}`, { ...setup, tasks }, 60);
     });
   }

@@ -8,6 +8,8 @@ export interface SimJob {
   /** Not with an id of its caller's. */
   readonly queueKey?: string;
   readonly executionKey?: string;
+  /** It goes by way of the outbox: a pump brings it to its queue. For an id of ours. @default false */
+  readonly outbox?: boolean;
   /** So old when it runs that it moves from its message to a parked item. @default false */
   readonly long?: boolean;
   /** Its end is forgotten already: what is queued of it is a late copy, and its key is not there. @default false */
@@ -57,8 +59,8 @@ export interface Setup {
   sabotage?(store: MemoryStore): MemoryStore;
   /** The job whose handler kills its process, each time. */
   readonly killer?: string;
-  /** The most processes that it may kill. @default any number: of a job that was published twice RabbitMQ has two counts */
-  readonly mostKilled?: number;
+  /** The most processes that it may kill, if it has had so many messages at once: RabbitMQ counts for each. @default any number */
+  mostKilled?(messages: number): number;
   /** The work must come to its end without any time passing: no wake-up is lost. @default false */
   readonly timeless?: boolean;
 }

@@ -77,11 +77,13 @@ export class World {
     cancelSeq: 0,
   };
   readonly #killer: string | undefined;
-  readonly #mostKilled: number;
+  readonly #mostKilled: (messages: number) => number;
+  /** The most messages that the killer has had at once. */
+  #messages = 1;
   readonly #sabotage: (store: MemoryStore) => MemoryStore;
   #count = 0;
 
-  constructor({ jobs, tasks, sabotage, killer, mostKilled = Infinity }: Pick<Setup, "jobs" | "tasks" | "sabotage" | "killer" | "mostKilled">) {
+  constructor({ jobs, tasks, sabotage, killer, mostKilled = () => Infinity }: Pick<Setup, "jobs" | "tasks" | "sabotage" | "killer" | "mostKilled">) {
     this.jobs = jobs;
     this.#killer = killer;
     this.#mostKilled = mostKilled;
@@ -179,6 +181,7 @@ export class World {
 
   /** Hands the next message to a task. @returns `false` when none is ready or the task is cut off */
   async deliver(task: SimTask): Promise<boolean> {
+    this.#countMessages();
     const delivery = task.channel.pull(QUEUE);
     if (delivery === undefined) return false;
     const job = this.jobs.find((known) => idOf(known) === delivery.messageId);
@@ -191,6 +194,14 @@ export class World {
       task.runs.delete(name);
     });
     return true;
+  }
+
+  #countMessages(): void {
+    const killer = this.jobs.find(({ name }) => name === this.#killer);
+    const queue = this.state.queues[QUEUE];
+    if (killer === undefined || queue === undefined) return;
+    const messages = [...queue.fresh, ...queue.returned, ...Object.values(queue.unacked)].filter(({ id }) => id === idOf(killer));
+    this.#messages = Math.max(this.#messages, messages.length);
   }
 
   async pump(task: SimTask, ref: DueRef): Promise<void> {
@@ -303,7 +314,7 @@ export class World {
   #look(life: Life): void {
     const { job, enqueuedAt } = life;
     const { violations } = this.ledger;
-    if (job.name === this.#killer) this.ledger.kills(life, this.#mostKilled);
+    if (job.name === this.#killer) this.ledger.kills(life, this.#mostKilled(this.#messages));
     const key = queueKeyOf(job);
     for (const { life: other } of this.handlers.values()) {
       if (job.executionKey !== undefined && other.job.executionKey === job.executionKey)
