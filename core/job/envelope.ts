@@ -143,6 +143,9 @@ export function decodeEnvelope(body: Buffer | string): Envelope {
   if (e.returns !== undefined && !(Number.isSafeInteger(e.returns) && (e.returns as number) >= 0)) {
     throw new InvalidEnvelope("envelope.returns", "not a whole number from 0");
   }
+  for (const time of ["unknown_since", "waiting_since"]) {
+    if (e[time] !== undefined && !Number.isSafeInteger(e[time])) throw new InvalidEnvelope(`envelope.${time}`, "not epoch milliseconds");
+  }
   if (e.pardoned !== undefined && typeof e.pardoned !== "string") throw new InvalidEnvelope("envelope.pardoned", "not a text");
   if (e.pardoned_seq !== undefined && !Number.isSafeInteger(e.pardoned_seq)) throw new InvalidEnvelope("envelope.pardoned_seq", "not a whole number");
   if (!("args" in e)) throw new InvalidEnvelope("envelope.args", "missing");

@@ -53,6 +53,8 @@ describe("envelope", () => {
     ["a bad name", JSON.stringify({ ...envelope, name: "" }), "envelope.name"],
     ["a bad partition", JSON.stringify({ ...envelope, partition: "../x" }), "envelope.partition"],
     ["attempt 0", JSON.stringify({ ...envelope, attempt: 0 }), "envelope.attempt"],
+    ["a time that is none", JSON.stringify({ ...envelope, waiting_since: "yesterday" }), "envelope.waiting_since"],
+    ["a time of which no due can be told", JSON.stringify({ ...envelope, unknown_since: {} }), "envelope.unknown_since"],
   ])("refuses %s, naming the field", (_, body, field) => {
     expect(() => decodeEnvelope(body)).toThrow(InvalidEnvelope);
     expect(() => decodeEnvelope(body)).toThrow(new RegExp(`^${field}:`));
