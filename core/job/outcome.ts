@@ -58,7 +58,7 @@ export function decideOutcome(end: RunEnd, retry: RetryPolicy, random: () => num
   const thrown = end.result.ok ? undefined : end.result.error;
   if (thrown instanceof Discard) return { kind: "bury", reason: "discarded", failure: failureOf(end, thrown) };
   if (end.aborted !== undefined && !timedOut) return { kind: "hand_back" };
-  if (thrown instanceof Snooze && !timedOut) return { kind: "snooze", delayMs: Math.round(thrown.seconds * 1000) };
+  if (thrown instanceof Snooze && !timedOut) return { kind: "snooze", delayMs: Math.min(Math.round(thrown.seconds * 1000), LIMITS.delayMs) };
   const error = timedOut ? new TimedOut(end.endedAt - end.startedAt, thrown) : thrown;
   const failure = failureOf(end, error);
   const delayMs = askPolicy(retry, attemptOf(end.envelope), error, random);

@@ -6,7 +6,7 @@ export class Discard extends Error {
   }
 }
 
-/** Thrown by a handler: not now. The job runs again after `seconds`; no attempt is charged. */
+/** Thrown by a handler: not now. The job runs again after `seconds`, ten years at most; no attempt is charged. */
 export class Snooze extends Error {
   readonly seconds: number;
 
@@ -42,7 +42,12 @@ function knowByMark(Class: typeof Discard | typeof Snooze | typeof RetryAfter, m
   Object.defineProperty(Class, Symbol.hasInstance, {
     value(this: unknown, error: unknown): boolean {
       if (this !== Class) return Function.prototype[Symbol.hasInstance].call(this, error);
-      return typeof error === "object" && error !== null && mark in error;
+      try {
+        return typeof error === "object" && error !== null && mark in error;
+      } catch {
+        // A proxy may throw when it is looked at. That is no verdict, and no reason to run its job again for ever.
+        return false;
+      }
     },
   });
 }

@@ -136,6 +136,14 @@ describe("verdicts", () => {
     class Gone extends Discard {}
     expect([new Gone("x") instanceof Discard, new Gone("x") instanceof Gone, new Discard("x") instanceof Gone]).toEqual([true, true, false]);
   });
+
+  it("are not looked for in what throws when it is looked at", () => {
+    const refuse = (): never => {
+      throw new Error("hands off");
+    };
+    const hostile = new Proxy({}, { has: refuse, get: refuse, getPrototypeOf: refuse });
+    expect(decideOutcome(ended(hostile), retryPolicy(true))).toMatchObject({ kind: "retry", failure: { error: { name: "Error" } } });
+  });
 });
 
 describe("decideOutcome", () => {
@@ -169,6 +177,9 @@ describe("decideOutcome", () => {
     expect(decideOutcome(ended(new Discard("no such user")), roger)).toMatchObject({ kind: "bury", reason: "discarded" });
     expect(decideOutcome(ended(new Snooze(7)), never)).toEqual({ kind: "snooze", delayMs: 7_000 });
     expect(decideOutcome(ended(new RetryAfter(42)), roger)).toMatchObject({ kind: "retry", delayMs: 42_000 });
+    // A time that no table can hold would be refused for ever.
+    expect(decideOutcome(ended(new Snooze(Number.MAX_VALUE)), never)).toEqual({ kind: "snooze", delayMs: LIMITS.delayMs });
+    expect(decideOutcome(ended(new RetryAfter(Number.MAX_VALUE)), roger)).toMatchObject({ kind: "retry", delayMs: LIMITS.delayMs });
     expect(decideOutcome(ended(new RetryAfter(42)), never)).toMatchObject({ kind: "bury", reason: "failed" });
   });
 
