@@ -66,11 +66,16 @@ export function decideOutcome(end: RunEnd, retry: RetryPolicy, random: () => num
   return { kind: "retry", delayMs: Math.min(delayMs, LIMITS.delayMs), failure };
 }
 
+/** What a thread's run ends with that never settled (worker/perform.ts). */
+const UNSETTLED: ReadonlySet<string> = new Set(["ThreadKilled", "ThreadDied"]);
+
 /** The failure of an attempt that ran for longer than the job's `maxExecutionTime`. A retry function gets it as the error. */
 export class TimedOut extends Error {
   constructor(ranMs: number, cause: unknown) {
-    const how = cause === undefined || cause instanceof RunAborted ? "" : `, then threw ${describeError(cause).message}`;
-    super(`ran longer than its maxExecutionTime; settled after ${(ranMs / 1000).toFixed(1)} s${how}`, { cause });
+    const { name, message } = describeError(cause);
+    const after = `after ${(ranMs / 1000).toFixed(1)} s`;
+    const how = cause === undefined || cause instanceof RunAborted ? "" : `, then threw ${message}`;
+    super(`ran longer than its maxExecutionTime; ${UNSETTLED.has(name) ? `${after} ${message}` : `settled ${after}${how}`}`, { cause });
     this.name = "TimedOut";
   }
 }

@@ -31,7 +31,7 @@ describe("a job with isolation thread", () => {
       reason: "failed",
       error: {
         name: "TimedOut",
-        message: expect.stringMatching(/^ran longer than its maxExecutionTime; settled after .* s, then threw its thread was killed/),
+        message: expect.stringMatching(/^ran longer than its maxExecutionTime; after .* s its thread was killed: it had not settled /),
       },
     });
     expect(probe.aborted).toEqual([]);
