@@ -24,6 +24,8 @@ const INSTALLATION = [
   ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"],
   ["rebuild", "node", "--ignore-scripts=false"],
 ];
+const PARENT = process.ppid;
+const PARENT_LOOK_MS = 500;
 const LOCK_POLL_MS = 200;
 const LOCK_POLLS = 3_000;
 
@@ -156,8 +158,10 @@ function run(program, programArgs, options) {
     child.stderr?.on("data", (chunk) => output.push(chunk));
     const handlers = ["SIGINT", "SIGTERM", "SIGHUP"].map((signal) => [signal, () => handOn(child, signal)]);
     for (const [signal, handler] of handlers) process.on(signal, handler);
+    const watch = watchNpm(() => child.kill("SIGTERM"));
     child.once("error", reject);
     child.once("close", (code, signal) => {
+      clearInterval(watch);
       for (const [name, handler] of handlers) process.off(name, handler);
       done({ code: code ?? 128 + constants.signals[signal], output: Buffer.concat(output).toString() });
     });
@@ -168,6 +172,17 @@ function handOn(child, signal) {
   // Ctrl-C reaches everybody at the terminal by itself: handed on, it would look like a second, impatient one.
   if (signal === "SIGINT" && process.stdin.isTTY) return;
   child.kill(signal);
+}
+
+/** npm that is asked to end does so at once and hands nothing on: what it has started would run on without it. */
+function watchNpm(onGone) {
+  if (process.env.npm_lifecycle_event === undefined) return undefined;
+  const watch = setInterval(() => {
+    if (process.ppid === PARENT) return;
+    clearInterval(watch);
+    onGone();
+  }, PARENT_LOOK_MS);
+  return watch;
 }
 
 function say(line) {

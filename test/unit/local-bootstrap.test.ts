@@ -122,6 +122,21 @@ describe("the script", () => {
     expect((await result).code).toBe(9);
   });
 
+  it("is asked to end when npm, which hands no signal on, is gone", async () => {
+    await writeFile(
+      join(root, "wait.mjs"),
+      `process.once("SIGTERM", () => { process.stdout.write(" asked"); process.exit(); }); setInterval(() => 0, 1000); process.stdout.write("up");`,
+    );
+    await bootstrap("say.mjs");
+    const env = { ...process.env, PATH: `${join(root, "bin")}:${process.env.PATH}`, npm_lifecycle_event: "start" };
+    // As npm does: the shell waits for what it runs.
+    const npm = spawn("sh", ["-c", "node local/bootstrap.mjs wait.mjs; true"], { cwd: root, env, stdio: ["ignore", "pipe", "ignore"] });
+    const said = text(npm.stdout);
+    await once(npm.stdout, "data");
+    npm.kill("SIGTERM");
+    expect(await said).toBe("up asked");
+  });
+
   it("that a signal ended counts as 128 + its number", async () => {
     await writeFile(join(root, "killed.mjs"), `process.kill(process.pid, "SIGKILL");`);
     expect(await bootstrap("killed.mjs")).toMatchObject({ code: 137 });
