@@ -94,7 +94,9 @@ export class Run implements JobContext {
   }
 
   progress(fraction: number): void {
-    this.progressed = Math.min(1, Math.max(0, fraction));
+    const known = Math.min(1, Math.max(0, fraction));
+    // 0 of 0 is no number: in a report it would be told as none done.
+    if (!Number.isNaN(known)) this.progressed = known;
   }
 
   #known(): Envelope {
