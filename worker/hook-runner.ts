@@ -1,3 +1,4 @@
+import { jobInfoOf } from "../core/job/context.ts";
 import { attemptOf, type Envelope } from "../core/job/envelope.ts";
 import type { HookedJob, Hooks } from "../core/job/hooks.ts";
 import type { Emit } from "./events.ts";
@@ -72,7 +73,6 @@ export class HookRunner {
 }
 
 function hooked(envelope: Envelope): HookedJob {
-  const { id, name, partition, queue, enqueued_at, args } = envelope;
   // A copy: what a hook does to its args must not reach the handler, nor the next attempt.
-  return { id, name, partition, queue, enqueuedAt: enqueued_at, attempt: attemptOf(envelope), args: structuredClone(args) };
+  return { ...jobInfoOf(envelope), attempt: attemptOf(envelope), args: structuredClone(envelope.args) };
 }

@@ -1,6 +1,6 @@
 import { type AbortCode, RunAborted } from "../core/job/abort.ts";
 import type { Delivery } from "../core/job/broker.ts";
-import type { JobContext, JobInfo, JobLog } from "../core/job/context.ts";
+import { type JobContext, type JobInfo, type JobLog, jobInfoOf } from "../core/job/context.ts";
 import { attemptOf, type Envelope } from "../core/job/envelope.ts";
 
 export interface RunOptions {
@@ -80,8 +80,7 @@ export class Run implements JobContext {
   }
 
   get job(): JobInfo {
-    const { id, name, partition, queue, enqueued_at } = this.#known();
-    return { id, name, partition, queue, enqueuedAt: enqueued_at };
+    return jobInfoOf(this.#known());
   }
 
   get attempt(): number {

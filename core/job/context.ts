@@ -1,3 +1,5 @@
+import type { Envelope } from "./envelope.ts";
+
 /** What a handler is given beside its args. */
 export interface JobContext {
   /** Aborts when the run must end: cancelled, out of time, shutdown, `stop`, a lost connection or lease. `signal.reason` is a `RunAborted`. */
@@ -23,6 +25,14 @@ export interface JobInfo {
   readonly queue: string;
   /** When the job was first enqueued, epoch ms. */
   readonly enqueuedAt: number;
+  /** W3C Trace Context of whoever enqueued it, if it came with one: what the job does may go on in that trace. */
+  readonly traceparent?: string;
+}
+
+export function jobInfoOf({ id, name, partition, queue, enqueued_at, traceparent }: Envelope): JobInfo {
+  // A message may be another program's work.
+  const traced = typeof traceparent === "string" ? { traceparent } : {};
+  return { id, name, partition, queue, enqueuedAt: enqueued_at, ...traced };
 }
 
 export interface JobLog {
