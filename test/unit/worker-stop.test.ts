@@ -3,6 +3,7 @@ import { z } from "zod";
 import { checkTimings, DEFAULT_TIMINGS, LIMITS, MOST_DRAIN_MS, STOP_PARTS_MS, STOP_TIMEOUT_MS } from "../../core/contract/limits.ts";
 import { defineJob } from "../../core/job/define-job.ts";
 import { encodeEnvelope } from "../../core/job/envelope.ts";
+import { parkedJob } from "../../core/job/parked.ts";
 import { registryOf } from "../../core/job/registry.ts";
 import { applyCommand } from "../../core/partition/commands.ts";
 import { heldOf, type Partition, shardOf, shareOf } from "../../core/partition/partition.ts";
@@ -57,14 +58,14 @@ function tasksInMemory(told: string[]): TaskStore {
 }
 
 /** Nothing that is called answers any more, once `is` says so. */
-function silenced<T extends object>(port: T, is: () => boolean): T {
+function silenced<T extends object>(port: T, is: (call: string | symbol) => boolean): T {
   return new Proxy(port, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name);
       if (typeof value === "object" && value !== null) return silenced(value, is);
       if (typeof value !== "function") return value;
       return (...args: unknown[]) => {
-        if (is() && name !== "onConnection") return new Promise(() => undefined);
+        if (is(name) && name !== "onConnection") return new Promise(() => undefined);
         const answer: unknown = value.apply(target, args);
         // What it hands out (channels, subscriptions) falls silent with it.
         return typeof answer === "object" && answer !== null && !(answer instanceof Promise) ? silenced(answer, is) : answer;
@@ -77,7 +78,7 @@ function silenced<T extends object>(port: T, is: () => boolean): T {
 async function setUp(job: { readonly heeds: boolean; readonly onDone?: () => Promise<void> }) {
   const events: WorkerEvent[] = [];
   const told: string[] = [];
-  const away = { table: false, broker: false };
+  const away = { table: false, broker: false, publishes: false };
   const memory = { ...memoryStore({ clock: CLOCK }) };
   const row = applyCommand(PARTITION, undefined, { type: "start", pools: { default: { default: 1 } } });
   const store = silenced({ ...memory, partitions: partitionsOf(row), tasks: tasksInMemory(told) }, () => away.table);
@@ -95,7 +96,7 @@ async function setUp(job: { readonly heeds: boolean; readonly onDone?: () => Pro
   const registry = registryOf({ endless });
   const memoryBroker = new MemoryBroker(new MemoryRabbit());
   await memoryBroker.start();
-  const broker = silenced(memoryBroker as object, () => away.broker) as MemoryBroker;
+  const broker = silenced(memoryBroker as object, (call) => away.broker || (away.publishes && call === "publish")) as MemoryBroker;
   const worker = new Worker({
     ...{ boot: "me", pool: "default", slots: 2, registry, hooks: [], threads: inlineThreads(registry), store, broker },
     watchdog: { start: async () => undefined, stop: async () => undefined, renewed: () => undefined },
@@ -125,8 +126,18 @@ async function setUp(job: { readonly heeds: boolean; readonly onDone?: () => Pro
     await run(worker.stop());
     return performance.now() - begun;
   };
+  /** A parked job falls due, and a pump has it. */
+  const pumped = async (): Promise<void> => {
+    const now = CLOCK.now();
+    const parked = { ...envelope, id: "parked" };
+    await memory.parked.park(parkedJob(parked, { reason: "outbox", due: now, since: now }));
+    for (let looks = 0; !(await memory.parked.get(parked))?.claimed; looks++) {
+      expect(looks).toBeLessThan(200);
+      await run(Promise.resolve());
+    }
+  };
   const late = () => events.flatMap((event) => (event.type === "stop_late" ? [event.step] : []));
-  return { stop, late, events, told, away };
+  return { stop, pumped, late, events, told, away };
 }
 
 beforeEach(() => {
@@ -171,6 +182,14 @@ describe("a stop", () => {
     const ms = await stop();
     expect(ms).toBeLessThanOrEqual(STOP_TIMEOUT_MS - STOP_PARTS_MS.exit);
     expect({ late: late(), told }).toEqual({ late: expected, told: ending });
+  });
+
+  it("leaves to its peers what a pump has in hands that gets no answer", async () => {
+    const { stop, pumped, late, told, away } = await setUp({ heeds: true });
+    Object.assign(away, { publishes: true });
+    await pumped();
+    await stop();
+    expect({ late: late(), told }).toEqual({ late: ["its publishes"], told: ["dead"] });
   });
 
   it("that nothing answers ends in time, with a job that does not settle", async () => {
