@@ -122,12 +122,16 @@ export class DueLanes {
     const { courier, emit } = this.#options;
     const name = dueName(due);
     this.#inLanes.add(name);
+    let ended = false;
     const brought = courier
       .bring(due)
       .catch((error: unknown) => emit({ type: "trouble", doing: `bringing the parked job ${name} to its queue`, error }))
-      .finally(() => this.#late.delete(brought));
-    const settled = await endsWithin(PATIENCE_MS, brought);
-    if (!settled && this.#late.size < LATE_AT_MOST) this.#late.add(brought);
+      .then(() => {
+        ended = true;
+        this.#late.delete(brought);
+      });
+    await endsWithin(PATIENCE_MS, brought);
+    if (!ended && this.#late.size < LATE_AT_MOST) this.#late.add(brought);
     else await brought;
     this.#inLanes.delete(name);
     this.#ended.add(name);
