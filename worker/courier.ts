@@ -1,10 +1,10 @@
 import type { Clock } from "../core/contract/clock.ts";
 import { LIMITS, type Timings } from "../core/contract/limits.ts";
 import { brokerQueue } from "../core/contract/names.ts";
-import type { JobPublisher, Published, QueueAdmin } from "../core/job/broker.ts";
+import type { JobPublisher, OutgoingJob, Published, QueueAdmin } from "../core/job/broker.ts";
 import type { CancelStore } from "../core/job/cancels.ts";
 import { deliverOutbox } from "../core/job/enqueue.ts";
-import { decodeEnvelope, type Envelope } from "../core/job/envelope.ts";
+import { decodeEnvelope, type Envelope, envelopeOf, traceOf } from "../core/job/envelope.ts";
 import { lifeOf } from "../core/job/life.ts";
 import type { DueRef, ParkedJob, ParkedRef, ParkedStore } from "../core/job/parked.ts";
 import type { QueueKeyStore } from "../core/keys/queue-key-store.ts";
@@ -127,7 +127,7 @@ export class Courier {
   /** A queue that is missing is declared, but only while its partition runs: a deleted one must not come back. */
   async #publish(job: ParkedJob): Promise<Published> {
     const { publisher, admin, rows } = this.#options;
-    const message = { brokerQueue: brokerQueue(job.partition, job.queue), partition: job.partition, id: job.id, body: job.body };
+    const message = messageOf(job);
     const published = await publisher.publish(message);
     if (published === "queued") return published;
     const lists = (row: Partition | undefined): boolean => row?.status === "running" && listedQueues(row).includes(job.queue);
@@ -136,4 +136,9 @@ export class Courier {
     await admin.ensure(message.brokerQueue);
     return publisher.publish(message);
   }
+}
+
+function messageOf({ partition, queue, id, body }: ParkedJob): OutgoingJob {
+  const envelope = envelopeOf(body);
+  return { brokerQueue: brokerQueue(partition, queue), partition, id, body, ...(envelope && traceOf(envelope)) };
 }

@@ -1,4 +1,4 @@
-import type { Envelope } from "./envelope.ts";
+import { type Envelope, traceOf } from "./envelope.ts";
 
 /** What a handler is given beside its args. */
 export interface JobContext {
@@ -29,10 +29,9 @@ export interface JobInfo {
   readonly traceparent?: string;
 }
 
-export function jobInfoOf({ id, name, partition, queue, enqueued_at, traceparent }: Envelope): JobInfo {
-  // A message may be another program's work.
-  const traced = typeof traceparent === "string" ? { traceparent } : {};
-  return { id, name, partition, queue, enqueuedAt: enqueued_at, ...traced };
+export function jobInfoOf(envelope: Envelope): JobInfo {
+  const { id, name, partition, queue, enqueued_at } = envelope;
+  return { id, name, partition, queue, enqueuedAt: enqueued_at, ...traceOf(envelope) };
 }
 
 export interface JobLog {

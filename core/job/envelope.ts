@@ -59,6 +59,11 @@ export function withoutWaits(envelope: Envelope): Envelope {
   return rest;
 }
 
+/** Its trace context, if it came with one: a message may be another program's work, and that is no reason to refuse it. */
+export function traceOf({ traceparent }: Envelope): { readonly traceparent?: string } {
+  return typeof traceparent === "string" ? { traceparent } : {};
+}
+
 /** The attempt as people and handlers count it: 1 for the first try, and for the first after a person's retry. */
 export function attemptOf({ attempt, attempts_before = 0 }: Pick<Envelope, "attempt" | "attempts_before">): number {
   return attempt - attempts_before;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { BrokerUnavailable } from "../../core/contract/errors.ts";
 import { DEFAULT_TIMINGS } from "../../core/contract/limits.ts";
-import type { Published } from "../../core/job/broker.ts";
+import type { OutgoingJob, Published } from "../../core/job/broker.ts";
+import type { Envelope } from "../../core/job/envelope.ts";
 import { parkedJob } from "../../core/job/parked.ts";
 import { applyCommand, type Command } from "../../core/partition/commands.ts";
 import type { Partition } from "../../core/partition/partition.ts";
@@ -22,12 +23,18 @@ async function setUp() {
   const copy = new Map<string, Partition>();
   const troubles: string[] = [];
   const ensured: string[] = [];
+  const published: OutgoingJob[] = [];
   const state: { answer: () => Published } = { answer: () => "unroutable" };
   let reads = 0;
   const options: Partial<CourierOptions> = {
     parked,
     queueKeys,
-    publisher: { publish: async ({ brokerQueue }) => (ensured.includes(brokerQueue) ? "queued" : state.answer()) },
+    publisher: {
+      publish: async (message) => {
+        published.push(message);
+        return ensured.includes(message.brokerQueue) ? "queued" : state.answer();
+      },
+    },
     admin: { ensure: async (brokerQueue) => void ensured.push(brokerQueue) },
     rows: {
       get: (id) => copy.get(id),
@@ -46,7 +53,9 @@ async function setUp() {
   const courier = new Courier(options as CourierOptions);
   const now = clock.now();
   const envelope = { v: 1, id: REF.id, name: "n", args: {}, partition: REF.partition, queue: "mail", attempt: 1, enqueued_at: now } as const;
-  await parked.park(parkedJob(envelope, { reason: "outbox", due: now, since: now }));
+  const park = async (more: Partial<Envelope>): Promise<void> =>
+    void (await parked.park(parkedJob({ ...envelope, ...more }, { reason: "outbox", due: now, since: now })));
+  await park({});
   const command = (what: Command): void => void table.set("acme", applyCommand("acme", table.get("acme"), what));
   /** Brings the job once it is due. @returns how long it then has to wait; `undefined` when it is on its way */
   const bring = async (): Promise<number | undefined> => {
@@ -56,8 +65,22 @@ async function setUp() {
     const left = await parked.get(REF);
     return left === undefined ? undefined : left.due - clock.now();
   };
-  return { bring, command, state, troubles, ensured, clock, reads: () => reads, copy, table };
+  return { bring, command, state, troubles, ensured, published, park, clock, reads: () => reads, copy, table };
 }
+
+describe("a message", () => {
+  it.each<[string, Partial<Envelope>, object]>([
+    ["of a job with a trace", { traceparent: "00-aaaa-bbbb-01" }, { traceparent: "00-aaaa-bbbb-01" }],
+    ["of a job without one", {}, {}],
+    ["of a newer build's job, which can't be read here,", { v: 2, traceparent: "00-aaaa-bbbb-01" } as object, {}],
+  ])("%s carries that in its headers", async (_, more, headers) => {
+    const { bring, park, published, state } = await setUp();
+    state.answer = () => "queued";
+    await park(more);
+    expect(await bring()).toBeUndefined();
+    expect(published).toEqual([{ brokerQueue: "acme-mail", partition: "acme", id: REF.id, body: expect.any(String), ...headers }]);
+  });
+});
 
 describe("a job whose queue is missing", () => {
   it("is tried less and less often, by its age: from 5 s to 10 min", async () => {
