@@ -1,4 +1,5 @@
 import { BURIED_LINE, METRICS_DIMENSION, METRICS_NAMESPACE, type PassMetric } from "../core/contract/metrics.ts";
+import { DUE_INDEX } from "../core/contract/table.ts";
 import type { Host, Stage } from "./host.ts";
 import type { Pools } from "./pools.ts";
 import type { Table } from "./table.ts";
@@ -10,7 +11,7 @@ export interface Watched {
   readonly apiId: $util.Input<string>;
 }
 
-type AlarmArgs = Omit<aws.cloudwatch.MetricAlarmArgs, "comparisonOperator" | "alarmActions" | "okActions" | "evaluationPeriods"> & {
+type AlarmArgs = Omit<aws.cloudwatch.MetricAlarmArgs, "name" | "comparisonOperator" | "alarmActions" | "okActions" | "evaluationPeriods"> & {
   /** @default `GreaterThanOrEqualToThreshold` */
   readonly comparisonOperator?: "LessThanThreshold";
   /** In how many minutes in a row it has to be so. */
@@ -24,6 +25,8 @@ export function makeAlarms(stage: Stage, { table, pools, functions, apiId }: Wat
   const topic = topicArn(stage);
   const alarm = (name: string, { minutes, ...args }: AlarmArgs) =>
     new aws.cloudwatch.MetricAlarm(stage.host.name(name), {
+      // In a mail it is all that tells which app and stage it is about.
+      name: `${$app.name}-${$app.stage}-${stage.host.name(name)}`,
       comparisonOperator: "GreaterThanOrEqualToThreshold",
       treatMissingData: "notBreaching",
       ...(args.metricName === undefined ? {} : { period: MINUTE }),
@@ -53,11 +56,11 @@ export function makeAlarms(stage: Stage, { table, pools, functions, apiId }: Wat
   const errors = functions.map((lambda) => ({ namespace: "AWS/Lambda", metricName: "Errors", dimensions: { FunctionName: lambda.name } }));
   alarm("FunctionErrors", { metricQueries: sumOf(errors), threshold: 1, minutes: 1 });
   alarm("ApiFailures", { namespace: "AWS/ApiGateway", metricName: "5xx", dimensions: { ApiId: apiId }, statistic: "Sum", threshold: 5, minutes: 3 });
-  const throttles = ["ReadThrottleEvents", "WriteThrottleEvents"].map((metricName) => ({
-    namespace: "AWS/DynamoDB",
-    metricName,
-    dimensions: { TableName: table.name },
-  }));
+  // n.b. of a table CloudWatch counts what its index throttles apart: and the due index is where one tenant can be too much.
+  const ofTable = { TableName: table.name };
+  const throttles = [ofTable, { ...ofTable, GlobalSecondaryIndexName: DUE_INDEX }].flatMap((dimensions) =>
+    ["ReadThrottleEvents", "WriteThrottleEvents"].map((metricName) => ({ namespace: "AWS/DynamoDB", metricName, dimensions })),
+  );
   alarm("TableThrottled", { metricQueries: sumOf(throttles), threshold: 1, minutes: 3 });
 }
 

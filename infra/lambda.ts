@@ -23,7 +23,7 @@ const LOG_DAYS = 30;
 /** A Lambda of our kind, with a log group and a role of its own that holds what it is given here and nothing else. */
 export function makeLambda(name: string, options: LambdaOptions): sst.aws.Function {
   const { handler, description, timeout, environment, inVpc, key } = options;
-  const logGroup = new aws.cloudwatch.LogGroup(`${name}Log`, { retentionInDays: LOG_DAYS });
+  const logGroup = new aws.cloudwatch.LogGroup(`${name}Log`, { name: `/${$app.name}/${$app.stage}/${name}`, retentionInDays: LOG_DAYS });
   return new sst.aws.Function(name, {
     handler,
     description,

@@ -28,6 +28,10 @@ describe("alarms", () => {
     for (const name of names) expect(runbook).toMatch(new RegExp(`^### ${name}$`, "m"));
   });
 
+  it("say in their names which app and stage they are about", () => {
+    for (const { name, inputs } of alarms) expect(inputs.name).toBe(`roger-production-${name}`);
+  });
+
   it("tell somebody, when they begin and when they end", () => {
     const topic = "arn:aws:sns:eu-west-1:123456789012:Alarms";
     for (const { name, inputs } of alarms) expect([inputs.alarmActions, inputs.okActions], name).toEqual([[topic], [topic]]);
@@ -72,10 +76,16 @@ describe("alarms", () => {
         .one("aws:cloudwatch/metricAlarm:MetricAlarm", name)
         .metricQueries.flatMap((query: { metric?: { metricName: string } }) => query.metric ?? []);
     expect(queried("FunctionErrors")).toHaveLength(production.of("aws:lambda/function:Function").length);
-    expect(queried("TableThrottled").map(({ metricName }: { metricName: string }) => metricName)).toEqual([
-      "ReadThrottleEvents",
-      "WriteThrottleEvents",
-    ]);
+    const ofTable = { TableName: table };
+    const ofIndex = { TableName: table, GlobalSecondaryIndexName: "due" };
+    expect(queried("TableThrottled")).toMatchObject(
+      [ofTable, ofIndex].flatMap((dimensions) => [
+        { metricName: "ReadThrottleEvents", dimensions },
+        { metricName: "WriteThrottleEvents", dimensions },
+      ]),
+    );
+    // A pattern lets more dimensions through, and those of an index are not the table's.
+    expect(queried("TableThrottled")[0].dimensions).toEqual(ofTable);
   });
 });
 

@@ -52,7 +52,8 @@ describe("Lambdas", () => {
       expect(inputs, name).toMatchObject({ runtime: "nodejs24.x", architectures: ["arm64"], loggingConfig: { logFormat: "JSON" } });
       expect(inputs.timeout, name).toBe(name === "ScalerFunction" ? 50 : 30);
     }
-    expect(new Set(lambdas.map(({ inputs }) => inputs.loggingConfig.logGroup)).size).toBe(lambdas.length);
+    // Beside those of the tasks, and told from those of another stage.
+    for (const { name, inputs } of lambdas) expect(inputs.loggingConfig.logGroup).toBe(`/roger/production/${name.replace(/Function$/, "")}`);
     for (const { name, inputs } of production.of("aws:cloudwatch/logGroup:LogGroup")) expect(inputs.retentionInDays, name).toBeGreaterThan(0);
   });
 
