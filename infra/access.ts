@@ -6,8 +6,8 @@ export interface Statement<R> {
   readonly resources: R[];
 }
 
-/** What a process does with the table; the store sends no other requests. */
-export type TableUse = "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" | "Query";
+/** What a process does with the table; the store sends no other requests but `BatchWriteItem`, which is an application's own. */
+export type TableUse = "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" | "Query" | "BatchWriteItem";
 
 export interface Access {
   readonly table: readonly TableUse[];
@@ -38,8 +38,11 @@ export const WORKER_ACCESS: Access = {
   dueIndex: true,
   broker: true,
 };
-/** What an application's client does: it enqueues, cancels, and looks for jobs. In a transaction, too, it puts. */
-export const CLIENT_ACCESS: Access = { ...NOTHING, table: ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"] };
+/**
+ * What an application's client does: it enqueues, cancels, and looks for jobs. And what the application does itself with what
+ * the client made: in a transaction it puts (IAM asks for that of each item), a batch is an action of its own.
+ */
+export const CLIENT_ACCESS: Access = { ...NOTHING, table: ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchWriteItem"] };
 
 /** @param arns of the table, its due index and the services */
 export function statementsOf<R>(access: Access, arns: { readonly table: R; readonly dueIndex: R; readonly services: readonly R[] }): Statement<R>[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { APP_ACCESS, statementsOf, WORKER_ACCESS } from "../../infra/access.ts";
+import { APP_ACCESS, CLIENT_ACCESS, SCALER_ACCESS, statementsOf, WORKER_ACCESS } from "../../infra/access.ts";
 import { HEALTH_COMMAND, hardened } from "../../infra/container.ts";
 import { type Settings, stageSettings } from "../../infra/settings.ts";
 import { capacity, isFargateSize } from "../../infra/sizes.ts";
@@ -119,6 +119,13 @@ describe("access", () => {
 });
 
 describe("a container", () => {
+
+  it("of an application lets it send what its client made: items of a transaction, and of a batch", () => {
+    const [statement] = statementsOf(CLIENT_ACCESS, { table: "T", dueIndex: "T/index/due", services: [] });
+    expect(statement?.actions).toEqual(expect.arrayContaining(["dynamodb:PutItem", "dynamodb:BatchWriteItem"]));
+    // Of Roger's own processes none writes in batches.
+    for (const { table } of [...Object.values(APP_ACCESS), SCALER_ACCESS, WORKER_ACCESS]) expect(table).not.toContain("BatchWriteItem");
+  });
   it("keeps what it was and gets what is missing", () => {
     const [container] = JSON.parse(
       hardened(JSON.stringify([{ name: "Worker", image: "i", pseudoTerminal: true, healthCheck: { command: HEALTH_COMMAND } }])),
