@@ -137,9 +137,15 @@ function checkRelations(settings: StageSettings): void {
   };
   if (pools.length === 0 || pools.length > MAX_POOLS) refuse("pools", `must name 1 to ${MAX_POOLS} pools`);
   for (const pool of pools) {
+  const named = new Map<string, string>();
     const at = `pools.${pool.name}`;
     if (!POOL_PATTERN.test(pool.name)) refuse(at, `a pool's name must match ${POOL_PATTERN.source}`);
     if (pool.min > pool.max) refuse(`${at}.min`, `${pool.min} is above max, ${pool.max}`);
+    // A component's name has no underscore, and SST takes no two that differ by capitals only.
+    const bare = pool.name.replaceAll("_", "");
+    const other = named.get(bare);
+    if (other !== undefined) refuse(at, `is "${other}" but for underscores: their services would have one name`);
+    named.set(bare, pool.name);
     if (!isFargateSize(pool.cpu, pool.memory)) refuse(`${at}.memory`, `Fargate has no task of ${pool.cpu} vCPU with ${pool.memory} GB`);
   }
   if (alarms.email !== undefined && alarms.topic !== undefined) refuse("alarms.topic", 'give "email" or "topic", not both');

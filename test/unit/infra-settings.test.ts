@@ -53,6 +53,7 @@ describe("settings of a stage", () => {
     [{ pools: { "my-pool": {} } }, "production.pools.my-pool: a pool's name must match"],
     [{ pools: { default: { slot: 1 } } }, "production.pools.default.slot: there is no such setting"],
     [{ pools: { default: { slots: 0 } } }, "production.pools.default.slots: "],
+    [{ pools: { big_files: {}, bigfiles: {} } }, 'production.pools.bigfiles: is "big_files" but for underscores'],
     [{ pools: { default: { min: 5, max: 4 } } }, "production.pools.default.min: 5 is above max, 4"],
     [{ pools: { default: { spot: 1.5 } } }, "production.pools.default.spot: "],
     [{ pools: { default: { cpu: 0.5, memory: 8 } } }, "production.pools.default.memory: Fargate has no task of 0.5 vCPU with 8 GB"],
