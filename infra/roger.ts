@@ -34,7 +34,10 @@ export function roger(options: RogerOptions): Roger {
   const settings = settingsIn(options);
   for (const key of OF_THE_APP) if (key in settings) throw new InvalidInput(key, "is for app() of sst.config.ts to say");
   const host = applicationHost(options);
-  const { api, table, pools } = makeParts(stageSettings($app.stage, settings), host);
+  const stage = stageSettings($app.stage, settings);
+  if (stage.broker.kind === "amazon-mq" && typeof random === "undefined")
+    throw new InvalidInput("providers.random", 'is missing in app() of sst.config.ts: it makes the broker\'s password (random: "4.16.6")');
+  const { api, table, pools } = makeParts(stage, host);
   return {
     api: api.url,
     table: table.name,

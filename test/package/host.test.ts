@@ -36,6 +36,11 @@ it("leaves to the app what is the app's", () => {
   expect(() => roger({ jobs: "jobs/index.ts", region: "eu-west-1" })).toThrow("region: is for app() of sst.config.ts to say");
 });
 
+it("asks for the provider that it needs of the app", () => {
+  vi.stubGlobal("$app", { name: "invoices", stage: "dev" });
+  expect(() => roger({ jobs: "jobs/index.ts" })).toThrow("providers.random: is missing in app() of sst.config.ts");
+});
+
 it("names the setting that is wrong", () => {
   vi.stubGlobal("$app", { name: "invoices", stage: "production" });
   expect(() => roger({ jobs: "jobs/index.ts", pools: { default: { memory: 9 } } })).toThrow(/^production\.pools\.default\.memory: /);
