@@ -57,6 +57,8 @@ const SettingsSchema = z.strictObject({
     .exactOptional(),
   /** What `npx sst remove` does to the table and the network. @default `retain` in production, else `remove` */
   removal: z.enum(["remove", "retain"]).exactOptional(),
+  /** No deployment deletes the table or the broker, nobody the table by hand, and `npx sst remove` refuses. @default true in production */
+  protect: z.boolean().exactOptional(),
   /** By name; a partition's queues may differ per pool. @default one, `default` */
   pools: z.record(z.string(), Pool).exactOptional(),
   /** @default Amazon MQ */
@@ -86,7 +88,6 @@ export interface StageSettings {
   readonly stage: string;
   readonly region: string;
   readonly removal: "remove" | "retain";
-  /** The table can't be deleted, neither by hand nor by a deploy. */
   readonly protect: boolean;
   readonly pools: readonly PoolSettings[];
   readonly broker: BrokerSettings;
@@ -110,7 +111,7 @@ export function stageSettings(stage: string, given: unknown): StageSettings {
     stage,
     region: settings.region ?? "eu-west-1",
     removal: settings.removal ?? (production ? "retain" : "remove"),
-    protect: production,
+    protect: settings.protect ?? production,
     pools: Object.entries(settings.pools ?? { default: {} }).map(([name, pool]) => ({ name, ...poolDefaults(production), ...pool })),
     broker: brokerSettings(settings.broker ?? { kind: "amazon-mq" }, production),
     jwt: settings.jwt === undefined ? undefined : { claim: "roger_partitions", ...settings.jwt },
@@ -136,16 +137,16 @@ function checkRelations(settings: StageSettings): void {
     throw new InvalidInput(`${stage}.${path}`, message);
   };
   if (pools.length === 0 || pools.length > MAX_POOLS) refuse("pools", `must name 1 to ${MAX_POOLS} pools`);
-  for (const pool of pools) {
   const named = new Map<string, string>();
+  for (const pool of pools) {
     const at = `pools.${pool.name}`;
     if (!POOL_PATTERN.test(pool.name)) refuse(at, `a pool's name must match ${POOL_PATTERN.source}`);
-    if (pool.min > pool.max) refuse(`${at}.min`, `${pool.min} is above max, ${pool.max}`);
     // A component's name has no underscore, and SST takes no two that differ by capitals only.
     const bare = pool.name.replaceAll("_", "");
     const other = named.get(bare);
     if (other !== undefined) refuse(at, `is "${other}" but for underscores: their services would have one name`);
     named.set(bare, pool.name);
+    if (pool.min > pool.max) refuse(`${at}.min`, `${pool.min} is above max, ${pool.max}`);
     if (!isFargateSize(pool.cpu, pool.memory)) refuse(`${at}.memory`, `Fargate has no task of ${pool.cpu} vCPU with ${pool.memory} GB`);
   }
   if (alarms.email !== undefined && alarms.topic !== undefined) refuse("alarms.topic", 'give "email" or "topic", not both');

@@ -31,6 +31,7 @@ describe("settings of a stage", () => {
       pools: { default: { max: 50 }, big: { cpu: 4, memory: 16, spot: 0 } },
       broker: { kind: "amazon-mq", instance: "mq.m7g.xlarge" },
       jwt: { issuer: "https://issuer.example.com/", audiences: ["roger"], claim: "tenants" },
+      protect: false,
       alarms: { topic: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:operators" },
     };
     expect(stageSettings("production", settings)).toMatchObject({
@@ -41,6 +42,7 @@ describe("settings of a stage", () => {
       ],
       broker: { instance: "mq.m7g.xlarge", cluster: true },
       jwt: { claim: "tenants" },
+      protect: false,
       alarms: settings.alarms,
     });
   });
@@ -51,9 +53,9 @@ describe("settings of a stage", () => {
     [{ removal: "delete" }, "production.removal: "],
     [{ pools: {} }, "production.pools: must name 1 to 10 pools"],
     [{ pools: { "my-pool": {} } }, "production.pools.my-pool: a pool's name must match"],
+    [{ pools: { big_files: {}, bigfiles: {} } }, 'production.pools.bigfiles: is "big_files" but for underscores'],
     [{ pools: { default: { slot: 1 } } }, "production.pools.default.slot: there is no such setting"],
     [{ pools: { default: { slots: 0 } } }, "production.pools.default.slots: "],
-    [{ pools: { big_files: {}, bigfiles: {} } }, 'production.pools.bigfiles: is "big_files" but for underscores'],
     [{ pools: { default: { min: 5, max: 4 } } }, "production.pools.default.min: 5 is above max, 4"],
     [{ pools: { default: { spot: 1.5 } } }, "production.pools.default.spot: "],
     [{ pools: { default: { cpu: 0.5, memory: 8 } } }, "production.pools.default.memory: Fargate has no task of 0.5 vCPU with 8 GB"],
@@ -117,9 +119,6 @@ describe("access", () => {
     });
     expect(statementsOf(WORKER_ACCESS, arns).at(-1)).toEqual({ actions: ["dynamodb:Query"], resources: ["T/index/due"] });
   });
-});
-
-describe("a container", () => {
 
   it("of an application lets it send what its client made: items of a transaction, and of a batch", () => {
     const [statement] = statementsOf(CLIENT_ACCESS, { table: "T", dueIndex: "T/index/due", services: [] });
@@ -127,6 +126,9 @@ describe("a container", () => {
     // Of Roger's own processes none writes in batches.
     for (const { table } of [...Object.values(APP_ACCESS), SCALER_ACCESS, WORKER_ACCESS]) expect(table).not.toContain("BatchWriteItem");
   });
+});
+
+describe("a container", () => {
   it("keeps what it was and gets what is missing", () => {
     const [container] = JSON.parse(
       hardened(JSON.stringify([{ name: "Worker", image: "i", pseudoTerminal: true, healthCheck: { command: HEALTH_COMMAND } }])),
