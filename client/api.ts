@@ -229,11 +229,19 @@ function problem(url: string, status: number, body: unknown): ApiProblem {
     const field = "field" in body && typeof body.field === "string" ? { field: body.field } : {};
     return new ApiProblem({ code: body.code, detail, status, body, ...field });
   }
-  // API Gateway's own words, before any of us is asked.
-  if ((status === 401 || status === 403) && typeof body === "object" && body !== null && "message" in body) {
-    return new ApiProblem({ code: "forbidden", detail: `the API does not let this caller in: ${String(body.message)}`, status, body });
+  const words = gatewayWords(body);
+  if ((status === 401 || status === 403) && words !== undefined) {
+    return new ApiProblem({ code: "forbidden", detail: `the API does not let this caller in: ${words}`, status, body });
   }
-  return new ApiProblem({ code: "unexpected_answer", detail: `${url} answered ${status} and nothing that Roger would say`, status, body });
+  const said = words === undefined ? "" : `: ${words}`;
+  return new ApiProblem({ code: "unexpected_answer", detail: `${url} answered ${status} and nothing that Roger would say${said}`, status, body });
+}
+
+/** API Gateway's own, before any of us is asked. n.b. a REST API says it with a capital where a policy refuses. */
+function gatewayWords(body: unknown): string | undefined {
+  if (typeof body !== "object" || body === null) return undefined;
+  const { message, Message = message } = body as { readonly message?: unknown; readonly Message?: unknown };
+  return typeof Message === "string" ? Message : undefined;
 }
 
 function parse(text: string): unknown {

@@ -122,6 +122,15 @@ describe("calls of an API on AWS", () => {
     });
   });
 
+  it.each([
+    [403, { Message: "User: arn:aws:iam::123456789012:user/a is not authorized" }, "forbidden", /let this caller in: User: arn/],
+    [429, { message: "Too Many Requests" }, "unexpected_answer", /answered 429 and nothing that Roger would say: Too Many Requests$/],
+    [502, { message: ["odd"] }, "unexpected_answer", /answered 502 and nothing that Roger would say$/],
+  ])("that API Gateway answers itself, with %i, are told in its words: %j", async (status, body, code, detail) => {
+    const { url } = await gateway({ status, body });
+    await expect(new RogerApi(url).tasks()).rejects.toMatchObject({ code, status, detail: expect.stringMatching(detail) });
+  });
+
   it("are not signed where nobody asks", async () => {
     const { url, received } = await gateway({ status: 200, body: {} });
     await new RogerApi(url, { authorize: authorization(url, {}) }).tasks();

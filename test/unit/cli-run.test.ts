@@ -99,6 +99,7 @@ describe("the command line", () => {
 it.each([
   ["unknown_partition", 1, "hint: roger partitions lists those"],
   ["unreachable", 3, "hint: is it running?"],
+  ["forbidden", 1, "hint: ROGER_API_TOKEN says who calls; else AWS credentials"],
 ] as const)("says what to do about %s", async (code, exit, hint) => {
   const refuses = () => {
     throw new ApiProblem({ code, detail: "no" });
