@@ -43,6 +43,8 @@ describe.each(Object.keys(STAGES) as (keyof typeof STAGES)[])("roles of %s", (st
   it("hold no AWS policy, whose rights nobody here has chosen", () => {
     for (const role of roles) expect(role.inputs.managedPolicyArns ?? [], role.name).toEqual([]);
     expect(graph.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment")).toEqual([]);
+    // Nor one beside the role, where the tests below would not see it.
+    for (const type of ["aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy"]) expect(graph.of(type), type).toEqual([]);
   });
 
   it("allow nothing by a wildcard that isn't unavoidable", () => {
