@@ -15,6 +15,7 @@
  * | `CANCELS#<partition>` | job id | a cancel marker | cancels.ts |
  * | `CANCELSLOTS#<partition>` | `SLOTS` | how many markers there may be | cancel-slots.ts |
  * | `SUSPECT#<partition>` | job id | the starts of a job that may kill its worker | suspects.ts |
+ * | `FORMER#<partition>` | queue | a queue that the partition lists no longer, for its deletion | partitions.ts |
  * | `SCALE` | `SCALE` | the scaling pass | scale.ts |
  *
  * The files are those of store/. Parked jobs, and queue keys with a job inside, alone carry `due_pk`, so the index
