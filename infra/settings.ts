@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { InvalidInput } from "../core/contract/errors.ts";
 import { POOL_PATTERN } from "../core/contract/names.ts";
-import { brokerLimit, CONNECTIONS_LEFT_FREE, CONNECTIONS_PER_TASK, isFargateSize } from "./sizes.ts";
+import { brokerLimit, CONNECTIONS_LEFT_FREE, CONNECTIONS_PER_TASK, FARGATE_CPU, fargateMemory } from "./sizes.ts";
 
 /** Which kind of RabbitMQ a stage gets. */
 const Broker = z.discriminatedUnion("kind", [
@@ -147,7 +147,7 @@ function checkRelations(settings: StageSettings): void {
     if (other !== undefined) refuse(at, `is "${other}" but for underscores: their services would have one name`);
     named.set(bare, pool.name);
     if (pool.min > pool.max) refuse(`${at}.min`, `${pool.min} is above max, ${pool.max}`);
-    if (!isFargateSize(pool.cpu, pool.memory)) refuse(`${at}.memory`, `Fargate has no task of ${pool.cpu} vCPU with ${pool.memory} GB`);
+    checkSize(at, pool, refuse);
   }
   if (alarms.email !== undefined && alarms.topic !== undefined) refuse("alarms.topic", 'give "email" or "topic", not both');
   if (broker.kind === "amazon-mq") {
@@ -159,6 +159,12 @@ function checkRelations(settings: StageSettings): void {
       refuse("broker.instance", `${tasks} tasks may open ${connections} connections during a deployment; ${broker.instance} takes ${limit}`);
     }
   }
+}
+
+function checkSize(at: string, { cpu, memory }: PoolSettings, refuse: (path: string, message: string) => never): void {
+  const fitting = fargateMemory(cpu);
+  if (fitting.length === 0) refuse(`${at}.cpu`, `Fargate has no task of ${cpu} vCPU, only of ${FARGATE_CPU.join(", ")}`);
+  if (!fitting.includes(memory)) refuse(`${at}.memory`, `Fargate has no task of ${cpu} vCPU with ${memory} GB, only with ${fitting.join(", ")}`);
 }
 
 function refusal(stage: string, issues: readonly z.core.$ZodIssue[]): InvalidInput {

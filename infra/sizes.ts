@@ -11,9 +11,13 @@ const FARGATE_MEMORY: ReadonlyMap<number, readonly number[]> = new Map([
   [16, steps(32, 120, 8)],
 ]);
 
-export function isFargateSize(cpu: number, memory: number): boolean {
-  return FARGATE_MEMORY.get(cpu)?.includes(memory) ?? false;
+/** GB that a task of so many vCPU may have; of a number that Fargate does not have, none. */
+export function fargateMemory(cpu: number): readonly number[] {
+  return FARGATE_MEMORY.get(cpu) ?? [];
 }
+
+/** vCPU that a task may have. */
+export const FARGATE_CPU: readonly number[] = [...FARGATE_MEMORY.keys()];
 
 /** Connections that Amazon MQ takes, a node. (Amazon MQ developer guide, "Resource limits" of RabbitMQ 4.) */
 const BROKER_CONNECTIONS: Readonly<Record<string, number>> = {

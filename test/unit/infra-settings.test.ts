@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { APP_ACCESS, CLIENT_ACCESS, SCALER_ACCESS, statementsOf, WORKER_ACCESS } from "../../infra/access.ts";
 import { HEALTH_COMMAND, hardened } from "../../infra/container.ts";
 import { type Settings, stageSettings } from "../../infra/settings.ts";
-import { capacity, isFargateSize } from "../../infra/sizes.ts";
+import { capacity, fargateMemory } from "../../infra/sizes.ts";
 import { settingsOf } from "../../infra/stages.ts";
 
 describe("settings of a stage", () => {
@@ -58,8 +58,11 @@ describe("settings of a stage", () => {
     [{ pools: { default: { slots: 0 } } }, "production.pools.default.slots: "],
     [{ pools: { default: { min: 5, max: 4 } } }, "production.pools.default.min: 5 is above max, 4"],
     [{ pools: { default: { spot: 1.5 } } }, "production.pools.default.spot: "],
-    [{ pools: { default: { cpu: 0.5, memory: 8 } } }, "production.pools.default.memory: Fargate has no task of 0.5 vCPU with 8 GB"],
-    [{ pools: { default: { cpu: 3 } } }, "Fargate has no task of 3 vCPU"],
+    [
+      { pools: { default: { cpu: 0.5, memory: 8 } } },
+      "production.pools.default.memory: Fargate has no task of 0.5 vCPU with 8 GB, only with 1, 2, 3, 4",
+    ],
+    [{ pools: { default: { cpu: 3 } } }, "production.pools.default.cpu: Fargate has no task of 3 vCPU, only of 0.25, 0.5, 1, 2, 4, 8, 16"],
     [
       { pools: { default: { max: 1_000 } }, broker: { kind: "amazon-mq", instance: "mq.m7g.medium" } },
       "production.broker.instance: 1000 tasks may open 6050 connections",
@@ -90,7 +93,7 @@ describe("sizes", () => {
       [8, 60],
       [16, 120],
     ] as const)
-      expect(isFargateSize(cpu, memory)).toBe(true);
+      expect(fargateMemory(cpu)).toContain(memory);
     for (const [cpu, memory] of [
       [0.25, 4],
       [1, 1],
@@ -98,7 +101,7 @@ describe("sizes", () => {
       [16, 33],
       [32, 64],
     ] as const)
-      expect(isFargateSize(cpu, memory)).toBe(false);
+      expect(fargateMemory(cpu)).not.toContain(memory);
   });
 
   it("of Spot become weights, and the first task stays on demand", () => {
