@@ -49,7 +49,7 @@ export function workerEnvironment(env: Environment = process.env): WorkerEnviron
     amqpUrl: required(env, "ROGER_AMQP_URL"),
     pool: checkPool(env.ROGER_POOL ?? DEFAULT_POOL, "ROGER_POOL"),
     slots: whole(env, "ROGER_SLOTS", 10, 1, 1_000),
-    jobs: env.ROGER_JOBS ?? "#jobs",
+    jobs: nonEmpty(env.ROGER_JOBS) ?? "#jobs",
     healthPort: whole(env, "ROGER_HEALTH_PORT", 8080, 0, 65_535),
     drainMs: whole(env, "ROGER_DRAIN_SECONDS", 90, 0, MOST_DRAIN_MS / 1000) * 1000,
     reportMs: whole(env, "ROGER_REPORT_SECONDS", 15, 1, 60) * 1000,
@@ -85,7 +85,7 @@ export interface FunctionsEnvironment {
 export function functionsEnvironment(env: Environment = process.env): FunctionsEnvironment {
   return {
     table: env.ROGER_TABLE ?? "roger",
-    jobs: env.ROGER_JOBS ?? "#jobs",
+    jobs: nonEmpty(env.ROGER_JOBS) ?? "#jobs",
     logLevel: env.ROGER_LOG_LEVEL ?? "info",
     amqpUrl: env.ROGER_AMQP_URL,
     cluster: env.ROGER_CLUSTER,

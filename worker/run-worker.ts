@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { openBroker } from "../broker/broker.ts";
 import { type WorkerEnvironment, workerEnvironment } from "../client/environment.ts";
 import { systemClock } from "../core/contract/clock.ts";
+import { describeError, RogerError } from "../core/contract/errors.ts";
 import { DEFAULT_TIMINGS } from "../core/contract/limits.ts";
 import { hooksOf } from "../core/job/hooks.ts";
 import { registryOf } from "../core/job/registry.ts";
@@ -54,11 +55,21 @@ export async function runWorker({ jobs }: WorkerOptions = {}): Promise<void> {
   await worker.start();
 }
 
+/** @throws RogerError that names the module: what Node says of it names no setting, and not always the file */
+async function jobsOf(specifier: string): Promise<Record<string, unknown>> {
+  try {
+    return await importJobs(specifier);
+  } catch (cause) {
+    if (cause instanceof RogerError) throw cause;
+    throw new RogerError("jobs_unusable", `the jobs of ${specifier} can't be imported: ${describeError(cause).message}`, { cause });
+  }
+}
+
 async function makeWorker(environment: WorkerEnvironment, logger: Logger): Promise<Worker> {
   const { table, amqpUrl, pool, slots, healthPort, drainMs, reportMs } = environment;
   const emit = logEvents(logger);
   const timings = { ...DEFAULT_TIMINGS, drain: drainMs, report: reportMs };
-  const exported = await importJobs(environment.jobs);
+  const exported = await jobsOf(environment.jobs);
   const task = await ecsTask(environment.ecsMetadataUri);
   const boot = `${task?.id ?? "task"}-${randomBytes(4).toString("hex")}`;
   const open = (): Store => openStore({ document: openDocument({}), table, clock: systemClock });

@@ -43,10 +43,15 @@ describe.each(Object.entries(inject("nodes")))("on Node %s", (major, node) => {
     expect(await runChild(node, [cli, "--help"], { cwd: application })).toContain("reconfigure");
   });
 
-  it("a worker that was not told of any jobs says so", async () => {
-    const worker = spawn(node, command, { cwd: application, env: { ROGER_AMQP_URL: inject("amqpUrl") }, stdio: ["ignore", "ignore", "pipe"] });
+  it.each([
+    [{}, "ROGER_JOBS: must name the module that exports your jobs"],
+    [{ ROGER_JOBS: "" }, "ROGER_JOBS: must name the module that exports your jobs"],
+    [{ ROGER_JOBS: "./nowhere.js" }, "the jobs of ./nowhere.js can't be imported: Cannot find module"],
+  ])("a worker that finds no jobs by %j says so", async (told, why) => {
+    const env = { ROGER_AMQP_URL: inject("amqpUrl"), ...told };
+    const worker = spawn(node, command, { cwd: application, env, stdio: ["ignore", "ignore", "pipe"] });
     const [said, [code]] = await Promise.all([text(worker.stderr), once(worker, "exit")]);
-    expect(said).toContain("ROGER_JOBS: must name the module that exports your jobs");
+    expect(said).toContain(why);
     expect(code).toBe(1);
   });
 });
