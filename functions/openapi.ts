@@ -12,15 +12,22 @@ const INFO = {
   license: { name: "MIT", url: "https://opensource.org/license/mit" },
 };
 
-/** In AWS every call is signed; the local cloud lets everybody in. */
+/** In AWS every call is signed, or has a token where a deployer asks for tokens; the local cloud lets everybody in. */
 const SIGNED = { type: "apiKey", in: "header", name: "Authorization", description: "AWS Signature Version 4, service execute-api" } as const;
+const TOKEN = {
+  type: "http",
+  scheme: "bearer",
+  bearerFormat: "JWT",
+  description: "Its claim names the partitions that its bearer may touch",
+} as const;
 
 /** The whole API as an OpenAPI 3.1 document, made of the same schemas that check its requests. */
 export function openapiDocument(): object {
   const app = new OpenAPIHono();
   for (const [operationId, route] of Object.entries<RouteConfig>(routes)) app.openAPIRegistry.registerPath({ operationId, ...route });
   app.openAPIRegistry.registerComponent("securitySchemes", "signed", SIGNED);
-  return app.getOpenAPI31Document({ openapi: "3.1.0", info: INFO, servers: [{ url: "/" }], security: [{ signed: [] }, {}] });
+  app.openAPIRegistry.registerComponent("securitySchemes", "token", TOKEN);
+  return app.getOpenAPI31Document({ openapi: "3.1.0", info: INFO, servers: [{ url: "/" }], security: [{ signed: [] }, { token: [] }, {}] });
 }
 
 export function openapiApp({ log }: { readonly log: Log }): OpenAPIHono {

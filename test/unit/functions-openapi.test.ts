@@ -81,7 +81,10 @@ describe("the OpenAPI document", () => {
     expect(new Set(ids).size).toBe(operations.length);
     const { properties } = document.components.schemas.Problem as { properties: { code: { enum: string[] } } };
     expect(properties.code.enum).toEqual(expect.arrayContaining(["internal", "invalid_request", "duplicate_job", "store_unavailable"]));
-    expect(document).toMatchObject({ security: [{ signed: [] }, {}], components: { securitySchemes: { signed: { in: "header" } } } });
+    expect(document).toMatchObject({
+      security: [{ signed: [] }, { token: [] }, {}],
+      components: { securitySchemes: { signed: { in: "header" }, token: { scheme: "bearer" } } },
+    });
   });
 
   it("shows bodies that would be taken", () => {
