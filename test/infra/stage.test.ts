@@ -53,6 +53,9 @@ describe("the network", () => {
 
   it("lets nobody in but tasks and the queues function, and these to the broker's port only", () => {
     for (const name of ["Workers", "Functions"]) expect(production.one("aws:ec2/securityGroup:SecurityGroup", name).ingress).toBeUndefined();
+    // A rule may be a resource of its own, too.
+    for (const type of ["aws:ec2/securityGroupRule:SecurityGroupRule", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"])
+      expect(production.of(type), type).toEqual([]);
     const amqps = { protocol: "tcp", fromPort: 5671, toPort: 5671, securityGroups: ["Workers-id", "Functions-id"] };
     expect(production.one("aws:ec2/securityGroup:SecurityGroup", "BrokerAccess").ingress).toEqual([amqps]);
   });
