@@ -1,9 +1,24 @@
+import { InvalidInput } from "../core/contract/errors.ts";
 import type { Stage } from "./host.ts";
 import type { Network } from "./network.ts";
-import type { BrokerSettings } from "./settings.ts";
+import type { BrokerSettings, StageSettings } from "./settings.ts";
 
 const USER = "roger";
 const AMQPS_PORT = 5671;
+/** (Amazon MQ developer guide, "Quotas".) */
+const LONGEST_NAME = 50;
+
+/** App and stage, as all that is named. */
+function nameOfBroker(): string {
+  return `${$app.name}-${$app.stage}`;
+}
+
+/** @throws InvalidInput, before anything is made, when Amazon MQ would refuse the broker's name after half of it is */
+export function checkBrokerName({ broker }: StageSettings): void {
+  const { length } = nameOfBroker();
+  if (broker.kind === "amazon-mq" && length > LONGEST_NAME)
+    throw new InvalidInput("stage", `its broker would be "${nameOfBroker()}": ${length} characters, and Amazon MQ takes ${LONGEST_NAME}`);
+}
 
 /**
  * RabbitMQ, and its URL where processes find it: a parameter that ECS hands to tasks, and a value for the one Lambda
@@ -30,7 +45,7 @@ function amazonMq({ instance, cluster }: AmazonMq, { host, protect }: Stage, { v
   const mq = new aws.mq.Broker(
     host.name("Broker"),
     {
-      brokerName: `${$app.name}-${$app.stage}`,
+      brokerName: nameOfBroker(),
       engineType: "RabbitMQ",
       engineVersion: "4.2",
       // n.b. Amazon MQ takes no RabbitMQ from 3.13 on without it.

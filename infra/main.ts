@@ -1,6 +1,6 @@
 import { makeAlarms } from "./alarms.ts";
 import { makeApi } from "./api.ts";
-import { makeBroker } from "./broker.ts";
+import { checkBrokerName, makeBroker } from "./broker.ts";
 import { makeDashboard } from "./dashboard.ts";
 import { type Host, SOURCES } from "./host.ts";
 import { makeNetwork } from "./network.ts";
@@ -16,6 +16,7 @@ export function makeStage(settings: StageSettings) {
 }
 
 export function makeParts(settings: StageSettings, host: Host) {
+  checkBrokerName(settings);
   const stage = { ...settings, host };
   const table = makeTable(stage);
   const network = makeNetwork(stage);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeEach, expect, inject, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, inject, it, vi } from "vitest";
 
 const example = inject("example");
 const infra = join(example, "node_modules/roger-serverless/dist/infra");
@@ -9,6 +9,10 @@ const { roger } = await import(join(infra, "roger.js"));
 
 beforeEach(() => {
   vi.stubGlobal("$cli", { paths: { root: example, work: join(example, ".sst") } });
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
 });
 
 it("writes handlers that bring the package's functions and the application's jobs together", () => {
@@ -39,6 +43,12 @@ it("leaves to the app what is the app's", () => {
 it("asks for the provider that it needs of the app", () => {
   vi.stubGlobal("$app", { name: "invoices", stage: "dev" });
   expect(() => roger({ jobs: "jobs/index.ts" })).toThrow("providers.random: is missing in app() of sst.config.ts");
+});
+
+it("refuses a stage whose name is too long for its broker, before anything is made", () => {
+  vi.stubGlobal("$app", { name: "invoices", stage: "a-branch-of-somebody-who-likes-long-names-42" });
+  vi.stubGlobal("random", {});
+  expect(() => roger({ jobs: "jobs/index.ts" })).toThrow(/^stage: its broker would be "invoices-a-branch.*": 53 characters, and Amazon MQ takes 50$/);
 });
 
 it("names the setting that is wrong", () => {
