@@ -35,12 +35,21 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = request.body.getReader();
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+  for (let next = await read(reader); !next.done; next = await read(reader)) {
     size += next.value.byteLength;
     if (size > limit) throw tooLarge;
     chunks.push(next.value);
   }
   return Buffer.concat(chunks);
+}
+
+/** A caller that goes away in the midst of its request is no failure of ours. */
+async function read(reader: ReadableStreamDefaultReader<Uint8Array>): ReturnType<typeof reader.read> {
+  try {
+    return await reader.read();
+  } catch {
+    throw new RequestRefused("invalid_request", "the body ended before it was complete", "body");
+  }
 }
 
 function decode(bytes: Uint8Array): string {

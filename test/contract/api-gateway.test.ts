@@ -14,8 +14,8 @@ afterEach(async () => {
   for (const gateway of started.splice(0)) await gateway.stop();
 });
 
-async function gateway(change: Partial<GatewayOptions> = {}): Promise<Gateway> {
-  const app = newApp(recordedLog());
+async function gateway(change: Partial<GatewayOptions> = {}, log = recordedLog()): Promise<Gateway> {
+  const app = newApp(log);
   app.get("/hello", (c) => c.json({ hello: "you" }));
   app.post("/body", async (c) => c.json(await readBody(c, NoBody)));
   const running = await startGateway({ app, port: 0, ...change });
@@ -105,5 +105,14 @@ describe("the local gateway", () => {
     const streamed = await fetch(`${url}/body`, { method: "POST", body: endless, duplex: "half" } as RequestInit).catch(() => undefined);
     expect(streamed?.status ?? 413).toBe(413);
     expect((await fetch(`${url}/hello`)).status).toBe(200);
+  });
+
+  it("takes a caller that goes away in the midst of a body for no failure of its own", async () => {
+    const log = recordedLog();
+    const answered = Promise.withResolvers<AnsweredRequest>();
+    const { url } = await gateway({ onRequest: answered.resolve }, log);
+    await raw(url, "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{}");
+    expect((await answered.promise).status).toBe(400);
+    expect(log.lines).toEqual([]);
   });
 });
