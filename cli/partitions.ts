@@ -1,4 +1,5 @@
 import type { PartitionView, QueueLists } from "../client/views.ts";
+import { DEFAULT_POOL } from "../core/contract/names.ts";
 import type { PartitionStatus } from "../core/partition/partition.ts";
 import { type Command, given, type Input, numberOption, type Option, type Output, positional, UsageError, WAIT } from "./command.ts";
 import { list, PAGE_OPTIONS } from "./listing.ts";
@@ -96,18 +97,29 @@ export function waitOf(input: Input): { readonly wait?: number } {
 
 /** `default=10 other=2` and `--pool big:default=3`; `undefined` for none. Names and bounds are the API's to judge. */
 function queueLists(input: Input): QueueLists | undefined {
-  const queues = Object.fromEntries(input.positionals.slice(1).map(queueAndNumber));
+  const listed = input.positionals.slice(1).map(queueAndNumber);
+  checkNamedOnce(listed.map(([queue]) => queue));
+  const queues = Object.fromEntries(listed);
   const others = input.texts("pool");
   if (others.length === 0) return Object.keys(queues).length === 0 ? undefined : { queues };
-  const pools: Record<string, Record<string, number>> = Object.keys(queues).length > 0 ? { default: queues } : {};
+  const pools: Record<string, Record<string, number>> = Object.keys(queues).length > 0 ? { [DEFAULT_POOL]: queues } : {};
+  const named = listed.map(([queue]) => `${DEFAULT_POOL}:${queue}`);
   for (const other of others) {
     const seam = other.indexOf(":");
     if (seam <= 0) throw new UsageError(`--pool: "${other}" is not <pool>:<queue>=<max_workers>`);
     const pool = other.slice(0, seam);
     const [queue, maxWorkers] = queueAndNumber(other.slice(seam + 1));
+    named.push(`${pool}:${queue}`);
     pools[pool] = { ...pools[pool], [queue]: maxWorkers };
   }
+  checkNamedOnce(named);
   return { pools };
+}
+
+/** Of two numbers for one queue neither is known to be meant. */
+function checkNamedOnce(names: readonly string[]): void {
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new UsageError(`"${twice}" is named twice`);
 }
 
 function queueAndNumber(text: string): [string, number] {
