@@ -23,7 +23,9 @@ export function openDocument({ endpoint, region }: DocumentOptions = {}): Dynamo
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint, region: region ?? "us-east-1", credentials: { accessKeyId: "local", secretAccessKey: "local" } }),
   });
-  const document = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
+  // n.b. the SDK takes a map with the key "constructor" for a class's instance, and a tenant may call a queue so.
+  const marshallOptions = { removeUndefinedValues: true, convertClassInstanceToMap: true };
+  const document = DynamoDBDocumentClient.from(client, { marshallOptions });
   // n.b. the document client's own destroy does nothing: it expects the inner client's owner to do it, and that is us.
   document.destroy = () => client.destroy();
   return document;

@@ -64,7 +64,9 @@ export function listedQueues(partition: Pick<Partition, "pools">): string[] {
 }
 
 export function maxWorkersOf(partition: Pick<Partition, "pools">, pool: string, queue: string): number | undefined {
-  return partition.pools[pool]?.[queue];
+  // n.b. "constructor" is a lawful name, which every object answers to.
+  const queues = Object.hasOwn(partition.pools, pool) ? partition.pools[pool] : undefined;
+  return queues !== undefined && Object.hasOwn(queues, queue) ? queues[queue] : undefined;
 }
 
 /** Whether new jobs of the queue may start at all. */

@@ -48,6 +48,9 @@ describe("targetShares", () => {
     const one = tasks(1);
     expect(sharesOf({ ...row, paused: ["default"] }, one).size).toBe(0);
     expect(sharesOf(row, one, "mail").size).toBe(0);
+    // A lawful name that every object answers to.
+    expect(sharesOf(row, one, "constructor").size).toBe(0);
+    expect(targetShares({ partition: row, pool: "constructor", queue: "name", tasks: one }).size).toBe(0);
     expect(targetShares({ partition: row, pool: "big", queue: "default", tasks: one }).size).toBe(0);
     expect(sharesOf(partition(0), one).size).toBe(0);
     for (const status of ["draining", "stopped", "deleting", "deleted"] as const) {

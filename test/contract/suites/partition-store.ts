@@ -37,6 +37,14 @@ export function partitionStoreSuite(make: Make<PartitionStore>): void {
       });
     });
 
+    it("takes a queue and a pool whose name every object answers to", async () => {
+      const pools = { default: { constructor: 2 }, constructor: { constructor: 1, mail: 1 } };
+      const before = await start(store, "acme", pools);
+      expect(await store.get("acme")).toMatchObject({ pools, held: { "default/constructor": 0, "constructor/constructor": 0 } });
+      expect((await command(store, "acme", { type: "reconfigure", pools: { default: { constructor: 3 } } })).revision).toBe(before.revision + 1);
+      expect((await store.get("acme"))?.pools).toEqual({ default: { constructor: 3 } });
+    });
+
     it("knows nothing of a partition that was never started", async () => {
       expect(await store.get("nobody")).toBeUndefined();
     });
