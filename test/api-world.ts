@@ -28,6 +28,7 @@ export const TEST_JOBS = registryOf({
     perform: () => {},
   }),
   exclusive: defineJob({ name: "exclusive", args: z.object({ key: z.string() }), executionKey: ({ key }) => key, perform: () => {} }),
+  link: defineJob({ name: "link", args: z.object({ to: z.string().transform((text) => new URL(text)) }), perform: () => {} }),
   secret: defineJob({ name: "secret", args: z.object({ word: z.string() }), executionKey: ({ word }) => word, redact: true, perform: () => {} }),
   card: defineJob({
     name: "card",

@@ -43,7 +43,7 @@ export function newJob(spec: JobSpec, args: Json, options: NewJobOptions, now: n
   checkPartition(options.partition);
   if (options.id !== undefined) checkJobId(options.id, "id");
   const due = dueOf(options, now);
-  const checked = checkArgs(spec, args);
+  const checked = askSchema(spec, args);
   const make = (answer: Checked<unknown>): NewJob => makeJob(spec, args, parsedArgs(answer), { ...options, due, now });
   return checked instanceof Promise ? checked.then(make) : make(checked);
 }
@@ -83,6 +83,19 @@ function queueKeyOf(spec: JobSpec, parsed: unknown, id: string | undefined): str
   if (id === undefined) return queueKey;
   if (queueKey === undefined) return ownIdKey(id);
   throw new InvalidInput("id", `job ${spec.name} has a queueKey, which keeps it from being enqueued twice already: leave the id out`);
+}
+
+/** A schema may throw, or reject, where it should refuse: `z.string().transform((text) => new URL(text))`. */
+function askSchema(spec: JobSpec, args: Json): Checked<unknown> | Promise<Checked<unknown>> {
+  const failed = (error: unknown): never => {
+    throw new InvalidInput("args", `the job's schema fails on them (${describeError(error).message})`);
+  };
+  try {
+    const checked = checkArgs(spec, args);
+    return checked instanceof Promise ? checked.catch(failed) : checked;
+  } catch (error) {
+    return failed(error);
+  }
 }
 
 /** What a spec's own function says of args that its schema took. Whatever it throws, other args are what helps. */

@@ -85,6 +85,7 @@ const CASES: readonly Case[] = [
   { what: "a bad name", path: jobs, body: job({ name: "a b" }), status: 400, code: "invalid_request", field: "name" },
   { what: "an unknown name", path: jobs, body: job({ name: "gret" }), status: 400, code: "unknown_job", field: "name" },
   { what: "bad args", path: jobs, body: job({ args: { who: 5 } }), status: 400, code: "invalid_request", field: "args.who" },
+  { what: "args that a schema fails on", path: jobs, body: { name: "link", args: { to: "x" } }, ...refused, field: "args" },
   { what: "args that are a list", path: jobs, body: job({ args: [] }), status: 400, code: "invalid_request", field: "args" },
   { what: "an empty id", path: jobs, body: job({ id: "" }), status: 400, code: "invalid_request", field: "id" },
   { what: "an id with a slash", path: jobs, body: job({ id: "a/b" }), status: 400, code: "invalid_request", field: "id" },

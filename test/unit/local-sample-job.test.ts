@@ -65,6 +65,7 @@ describe("a job to try", () => {
   it.each([
     ["wants more than its types say", z.object({ sum: z.string().regex(/^\d+$/) })],
     ["knows no JSON Schema, and takes no {}", foreign(() => false)],
+    ["throws", z.object({ to: z.string().transform((text) => new URL(text)) })],
     ["can't say itself as one", z.object({ on: z.date() })],
     ["contains itself", foreign(() => false, { jsonSchema: { input: () => deep } })],
   ])("is not one whose schema %s", async (_, schema) => {
