@@ -2,7 +2,7 @@ import { describeError } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
 import { type AbortCode, RunAborted } from "./abort.ts";
 import { attemptOf, type Envelope, type FailedAttempt } from "./envelope.ts";
-import type { RetryPolicy } from "./retry.ts";
+import { milliseconds, type RetryPolicy } from "./retry.ts";
 import { Discard, Snooze } from "./verdicts.ts";
 
 /** Why a job was buried. */
@@ -58,7 +58,7 @@ export function decideOutcome(end: RunEnd, retry: RetryPolicy, random: () => num
   const thrown = end.result.ok ? undefined : end.result.error;
   if (thrown instanceof Discard) return { kind: "bury", reason: "discarded", failure: failureOf(end, thrown) };
   if (end.aborted !== undefined && !timedOut) return { kind: "hand_back" };
-  if (thrown instanceof Snooze && !timedOut) return { kind: "snooze", delayMs: Math.min(Math.round(thrown.seconds * 1000), LIMITS.delayMs) };
+  if (thrown instanceof Snooze && !timedOut) return { kind: "snooze", delayMs: Math.min(milliseconds(thrown.seconds), LIMITS.delayMs) };
   const error = timedOut ? new TimedOut(end.endedAt - end.startedAt, thrown) : thrown;
   const failure = failureOf(end, error);
   const delayMs = askPolicy(retry, attemptOf(end.envelope), error, random);

@@ -39,7 +39,7 @@ export function retryPolicy(option: RetryOption): RetryPolicy {
   refuseOthers(others);
   if (!Number.isSafeInteger(max) || max < 0) throw new TypeError("retry.max: a whole number from 0");
   if (typeof delay !== "function") throw new TypeError("retry.delay: a function of the attempt and the error");
-  return (attempt, error) => (attempt > max ? undefined : (asked(error) ?? seconds(delay(attempt, error))));
+  return (attempt, error) => (attempt > max ? undefined : (asked(error) ?? milliseconds(delay(attempt, error))));
 }
 
 function refuseOthers(others: object): void {
@@ -51,15 +51,15 @@ function levelsPolicy(levels: readonly number[], jitter: number): RetryPolicy {
   return (attempt, error, random) => {
     const level = levels[attempt - 1];
     if (level === undefined) return undefined;
-    return asked(error) ?? seconds(level * (1 + jitter * (2 * random() - 1)));
+    return asked(error) ?? milliseconds(level * (1 + jitter * (2 * random() - 1)));
   };
 }
 
 function asked(error: unknown): number | undefined {
-  return error instanceof RetryAfter ? seconds(error.seconds) : undefined;
+  return error instanceof RetryAfter ? milliseconds(error.seconds) : undefined;
 }
 
-/** A user's delay function may answer nonsense: it then waits for Roger's longest level rather than spin. */
-function seconds(value: number): number {
-  return Number.isFinite(value) && value >= 0 ? Math.round(value * 1000) : 1_800_000;
+/** A user's delay function, or another copy's verdict, may say nonsense: the job then waits for Roger's longest level rather than spin. */
+export function milliseconds(seconds: number): number {
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.round(seconds * 1000) : 1_800_000;
 }

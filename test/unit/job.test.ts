@@ -183,6 +183,11 @@ describe("decideOutcome", () => {
     expect(decideOutcome(ended(new RetryAfter(42)), never)).toMatchObject({ kind: "bury", reason: "failed" });
   });
 
+  it("waits for Roger's longest level where a verdict of another copy of the package says no number", () => {
+    const ofAnotherCopy = Object.create(Snooze.prototype, { seconds: { value: Number.NaN } });
+    expect(decideOutcome(ended(ofAnotherCopy), never)).toEqual({ kind: "snooze", delayMs: 1_800_000 });
+  });
+
   it("charges nothing to an aborted run", () => {
     expect(decideOutcome(ended(new Error("aborted"), { aborted: "shutdown" }), never)).toEqual({ kind: "hand_back" });
     expect(decideOutcome(ended(new Snooze(1), { aborted: "shutdown" }), never)).toEqual({ kind: "hand_back" });
