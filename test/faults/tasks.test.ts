@@ -17,15 +17,17 @@ it("max_workers stays exact and nothing is lost while tasks are added, drained a
   await client.send(new RunTaskCommand({ cluster: "roger", taskDefinition: "roger-worker" }));
   await until("a fourth task runs", async () => (await api.tasks()).tasks.length === 4, 60_000);
 
-  const [drained, killed] = stage.running;
+  const [drained] = stage.running;
   await client.send(new StopTaskCommand({ cluster: "roger", task: drained?.id as string }));
   await until("it has drained", () => drained?.lastStatus === "STOPPED", 120_000);
   expect(drained?.exitCode).toBe(0);
 
-  const busy = stage.running.find(({ pid }) => stage.lines().some((line) => line.pid === pid)) ?? killed;
-  await stage.kill(busy as NonNullable<typeof busy>);
+  const cutOff = await stage.haltedAtWork();
+  await stage.kill(cutOff.task);
 
   await until("all jobs done", () => stage.ended().size === jobs.length, 200_000);
+  const startsOf = (key: string): number => stage.lines().filter((line) => line.what === "start" && line.key === key).length;
+  for (const key of cutOff.jobs) expect([key, startsOf(key)]).toEqual([key, 2]);
   expect(stage.depth()).toMatchObject({ deepest: 5, doubled: [] });
   await until("nothing is left", async () => {
     const view = await api.partition(partition);

@@ -59,20 +59,20 @@ describe("max_workers", () => {
     for (const key of running) probe.release(key);
     await until("three run", () => probe.running === 3 && probe.started.length === 13);
     await until("no more than three are held", async () => totalHeld((await pool.store.partitions.get(acme)) as never) === 3);
+    expect([probe.running, probe.started.length, probe.deepest]).toEqual([3, 13, 10]);
 
     await configure(0);
     probe.releaseAll();
     await until("nothing is held", async () => totalHeld((await pool.store.partitions.get(acme)) as never) === 0);
-    expect(probe.running).toBe(0);
+    expect([probe.running, probe.started.length]).toEqual([0, 13]);
 
+    probe.deepest = 0;
     await configure(3);
+    await until("three run again", () => probe.running === 3);
     probe.runMs = 10;
-    await until("three run again", () => probe.running > 0);
-    await until("all jobs done", () => {
-      probe.releaseAll();
-      return probe.finished.length === 60;
-    });
-    expect(probe.deepest).toBe(10);
+    probe.releaseAll();
+    await until("all jobs done", () => probe.finished.length === 60);
+    expect(probe.deepest).toBe(3);
     expect(probe.aborted).toEqual([]);
     expect(sorted(probe.started)).toEqual(sorted(keys(60)));
   });

@@ -252,13 +252,30 @@ describe("Roster", () => {
     await end();
   });
 
-  it("watches anew after it was itself asleep: an old look says nothing", async () => {
-    const { roster, leases, peer, end } = watching();
+  it("that sleeps in the midst of a look declares nobody dead for it: the peer has gone on", async () => {
+    const { roster, leases, peer, events, end } = watching();
+    await roster.refresh();
+    const seen = await leases.leases();
+    leases.leases = async () => {
+      await vi.advanceTimersByTimeAsync(60_000);
+      leases.rows.set("peer", peer("peer", 1));
+      return seen;
+    };
+    await roster.refresh();
+    expect(leases.rows.get("peer")?.dead).toBe(false);
+    expect(events).not.toContain("peer_dead");
+    expect(roster.live.map(({ boot }) => boot)).toContain("peer");
+    await end();
+  });
+
+  it("goes by its monotonic clock, whatever happens to the other one", async () => {
+    const { roster, leases, end } = watching();
     await roster.start();
-    leases.rows.set("peer", peer("peer", 1));
     vi.setSystemTime(Date.now() + 60_000);
     await roster.refresh();
     expect(leases.rows.get("peer")?.dead).toBe(false);
+    await vi.advanceTimersByTimeAsync(t.dead + 100);
+    expect(leases.rows.get("peer")?.dead).toBe(true);
     await end();
   });
 
