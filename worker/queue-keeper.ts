@@ -89,8 +89,19 @@ export class QueueKeeper {
   /** Something changed: compare again. */
   nudge(): void {
     if (this.#closed) return;
+    this.#lowerLimit();
     this.#dirty = true;
     this.#stepping ??= this.#steps();
+  }
+
+  /**
+   * What may start no more does not wait for the step under way, which may be waiting for the table: a job that was aborted by
+   * a stop comes back at once, and nobody would abort it a second time.
+   */
+  #lowerLimit(): void {
+    const { watch, partition, intake, target } = this.#options;
+    const wanted = target(watch.get(partition), this.#share);
+    if (wanted < intake.limit) intake.setLimit(wanted);
   }
 
   /** Something may have changed: compare again if it makes a difference. Asked of thousands of queues at once. */
@@ -151,7 +162,7 @@ export class QueueKeeper {
   }
 
   async #raise(seen: Partition, wanted: number): Promise<void> {
-    const { watch, partition, pool, queue, key, intake } = this.#options;
+    const { watch, partition, pool, queue, key, intake, target } = this.#options;
     // The copy may be older than what others have taken since: when it says "full", look again before giving up.
     const row = this.#room(seen) > 0 ? seen : await this.#readRow();
     if (row === undefined || row.revision !== seen.revision) return;
@@ -161,7 +172,8 @@ export class QueueKeeper {
     if (moved === undefined) return;
     if (moved) {
       this.#share = to;
-      intake.setLimit(Math.min(to, wanted));
+      // What was wanted when the raise was sent may be too much by now.
+      intake.setLimit(Math.min(to, this.#dirty ? target(watch.get(partition), to) : wanted));
     } else {
       const now = watch.get(partition);
       this.#share = now === undefined ? 0 : shareOf(now, key, this.#options.boot);

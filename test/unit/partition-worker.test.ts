@@ -1,21 +1,25 @@
 import { describe, expect, it, vi } from "vitest";
 import { queueKey } from "../../core/contract/names.ts";
 import { Window } from "../../core/contract/window.ts";
-import { applyCommand } from "../../core/partition/commands.ts";
+import type { Delivery } from "../../core/job/broker.ts";
+import { applyCommand, type Command } from "../../core/partition/commands.ts";
 import { heldOf, type Partition, shareOf } from "../../core/partition/partition.ts";
 import type { PartitionStore, ShareMove } from "../../core/partition/partition-store.ts";
 import { type ShareTask, targetShares, wantedShare } from "../../core/partition/shares.ts";
 import { virtualClock } from "../../testing/clock.ts";
+import type { JobRunner } from "../../worker/job-runner.ts";
 import type { PartitionWatch } from "../../worker/partition-watch.ts";
 import { PartitionWorker } from "../../worker/partition-worker.ts";
 import type { WorkBench } from "../../worker/queue-worker.ts";
-import type { Turns } from "../../worker/turns.ts";
+import type { Run } from "../../worker/run.ts";
+import type { Turns, TurnTaker } from "../../worker/turns.ts";
 
 /** A partition's worker between a table in memory and a broker that does nothing. */
 function setUp() {
   const clock = virtualClock();
   const moves: string[] = [];
-  const table = { row: undefined as Partition | undefined, away: false };
+  const table = { row: undefined as Partition | undefined, away: false, answers: Promise.resolve() };
+  const runs: { readonly run: Run; settle(): void }[] = [];
   const lease = { good: true };
   const window = new Window(8);
   const peers: ShareTask[] = [{ boot: "me", slots: 10 }];
@@ -27,14 +31,16 @@ function setUp() {
       const row = table.row as Partition;
       const held = heldOf(row, key) + to - from;
       if (shareOf(row, key, task) !== from || (to > from && held > maxWorkers)) return { moved: false, partition: row };
-      table.row = { ...row, held: { ...row.held, [key]: held }, shares: { ...row.shares, [key]: to === 0 ? {} : { [task]: to } } };
-      return { moved: true, partition: table.row };
+      const written = { ...row, held: { ...row.held, [key]: held }, shares: { ...row.shares, [key]: to === 0 ? {} : { [task]: to } } };
+      table.row = written;
+      await table.answers;
+      return { moved: true, partition: written };
     },
   };
   const watch = {
     get: () => copy,
     accept: (row: Partition) => {
-      copy = row;
+      if (row.revision >= (copy?.revision ?? 0)) copy = row;
     },
     refresh: async () => {
       copy = table.row;
@@ -48,6 +54,13 @@ function setUp() {
     partitions: partitions as PartitionStore,
     moves: window,
     mayRaise: () => lease.good,
+    runner: {
+      run: (run: Run) => {
+        const settled = Promise.withResolvers<void>();
+        runs.push({ run, settle: settled.resolve });
+        return settled.promise;
+      },
+    } as JobRunner,
     clock,
     emit: () => undefined,
     openChannel: () => ({
@@ -64,7 +77,10 @@ function setUp() {
     },
     takeBackMs: 30_000,
   };
-  const worker = new PartitionWorker("acme", bench as WorkBench, { offer: () => undefined, release: () => undefined } as unknown as Turns);
+  const offer = (taker: TurnTaker): void => {
+    while (taker.startOne());
+  };
+  const worker = new PartitionWorker("acme", bench as WorkBench, { offer, release: offer } as unknown as Turns);
   const list = async (queues: Record<string, number>): Promise<void> => {
     const type = table.row === undefined ? "start" : "reconfigure";
     table.row = applyCommand("acme", table.row, { type, pools: { default: queues } });
@@ -72,6 +88,12 @@ function setUp() {
     worker.reconcile(copy);
     await worker.rested();
   };
+  const give = (command: Command): void => {
+    table.row = applyCommand("acme", table.row, command);
+    copy = table.row;
+    worker.reconcile(copy);
+  };
+  const deliver = (queue: string): void => worker.queues.get(queue)?.intake.receive({ nack: () => undefined } as Delivery);
   /** The table and the copy say so, and no worker is told. */
   const widen = (queue: string, maxWorkers: number): void => {
     const row = table.row as Partition;
@@ -84,10 +106,37 @@ function setUp() {
     table.row = { ...row, held: { ...row.held, [key]: n }, shares: { ...row.shares, [key]: { me: n } } };
   };
   const share = (queue: string): number => shareOf(table.row as Partition, queueKey("default", queue), "me");
-  return { lease, window, worker, list, widen, late, share, moves, table, clock, peers, row: () => table.row as Partition };
+  return { runs, give, deliver, lease, window, worker, list, widen, late, share, moves, table, clock, peers, row: () => table.row as Partition };
 }
 
 describe("a queue of a partition", () => {
+  it.each([
+    ["stopped", { type: "stop" }],
+    ["drained", { type: "safe_stop" }],
+    ["paused", { type: "pause", queue: "mail" }],
+    ["dropped", { type: "reconfigure", pools: { default: {} } }],
+  ] satisfies [string, Command][])("that is %s while a move of its share has no answer yet starts nothing any more", async (_, command) => {
+    const { worker, list, give, deliver, runs, moves, table, share } = setUp();
+    await list({ mail: 1 });
+    deliver("mail");
+    const answers = Promise.withResolvers<void>();
+    table.answers = answers.promise;
+    give({ type: "reconfigure", pools: { default: { mail: 3 } } });
+    await vi.waitFor(() => expect(moves).toContain("default/mail 1>3"));
+    give(command);
+    expect(runs.map(({ run }) => run.aborted)).toEqual([command.type === "stop" ? "partition_stopped" : undefined]);
+    // What was aborted goes back, and RabbitMQ sends it again to the consumer that is still there.
+    runs[0]?.settle();
+    await Promise.resolve();
+    deliver("mail");
+    table.answers = Promise.resolve();
+    answers.resolve();
+    await Promise.resolve();
+    deliver("mail");
+    await worker.rested();
+    expect([runs.length, share("mail")]).toEqual([1, 0]);
+  });
+
   it("that is dropped is given up and forgotten; listed again, it is kept by a new keeper, and the old one never acts", async () => {
     const { worker, list, share, moves, widen } = setUp();
     await list({ mail: 3, other: 1 });
