@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { type Clock, systemClock } from "../core/contract/clock.ts";
 import { RogerError } from "../core/contract/errors.ts";
@@ -49,15 +50,12 @@ const PORTS_TRIED = 100;
 /** API Gateway's place in the local cloud: an HTTP server on 127.0.0.1 over the same apps. @throws PortTaken */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const fetch = observed(options);
-  const listener = getRequestListener((request) => fetch(request), {
-    hostname: HOST,
-    // What is no request at all (a bad Host header, an impossible URL) gets the same kind of answer as any other.
-    errorHandler: () => problemResponse(problemOf(new RequestRefused("invalid_request", "the request line or the Host header is malformed"))),
-  });
-  const server = createServer((incoming, outgoing) => {
+  const listener = getRequestListener((request) => fetch(request), { hostname: HOST, errorHandler: notARequest });
+  const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
     // n.b. the listener answers every failure itself; its promise says nothing more.
     void listener(incoming, outgoing);
   });
+  server.on("clientError", (_, socket) => void refuse(socket));
   await listen(server, options.port, options.portMayMove ?? false);
   const { port } = server.address() as AddressInfo;
   let stopped: Promise<void> | undefined;
@@ -68,6 +66,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       return stopped;
     },
   };
+}
+
+/** What is no request at all (a bad Host header, an impossible URL) gets the same kind of answer as any other. */
+function notARequest(): Response {
+  const detail = "the request line or a header is malformed or too long, or the body was cut off";
+  return problemResponse(problemOf(new RequestRefused("invalid_request", detail)));
+}
+
+/** The same for what Node's parser stumbles over, which never becomes a request. */
+async function refuse(socket: Duplex): Promise<void> {
+  const answer = notARequest();
+  const body = await answer.text();
+  if (!socket.writable) return void socket.destroy();
+  const headers = [...answer.headers, ["content-length", Buffer.byteLength(body)], ["connection", "close"]];
+  const head = [`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`, ...headers.map(([name, value]) => `${name}: ${value}`)];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 
 function observed({ app, onRequest, clock = systemClock }: GatewayOptions): (request: Request) => Promise<Response> {

@@ -97,7 +97,10 @@ describe("the local gateway", () => {
   it("answers malformed requests and bodies too large with problems, and lives on", async () => {
     const { url } = await gateway();
     expect(await raw(url, "GET /hello HTTP/1.1\r\nHost: a b c\r\nConnection: close\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 [\s\S]*"invalid_request"/);
-    expect(await raw(url, "nonsense\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 /);
+    for (const bytes of ["nonsense\r\n\r\n", `GET /${"x".repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`]) {
+      expect(await raw(url, bytes)).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[\s\S]*application\/problem\+json[\s\S]*"invalid_request"/);
+    }
+    expect(await raw(url, "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 /);
     const tooLarge = await fetch(`${url}/body`, { method: "POST", body: "x".repeat(600_000) });
     expect([tooLarge.status, ((await tooLarge.json()) as { code: string }).code]).toEqual([413, "body_too_large"]);
     // Without a content-length the bytes are counted as they come.
