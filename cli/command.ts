@@ -64,6 +64,12 @@ export function numberOption(input: Input, option: string): number | undefined {
   return Number(text);
 }
 
+/** Those of a list say nothing where one is asked for. @throws UsageError */
+export function refuseOptions(input: Input, options: readonly string[]): void {
+  const said = options.find((option) => input.text(option) !== undefined || input.flag(option));
+  if (said !== undefined) throw new UsageError(`--${said} is for lists`);
+}
+
 /** The positional at `index`, whose presence the table of commands has asked for. */
 export function positional(input: Input, index: number): string {
   const value = input.positionals[index];

@@ -1,6 +1,6 @@
 import type { JobState } from "../client/views.ts";
 import type { Json } from "../core/job/envelope.ts";
-import { type Command, given, type Input, numberOption, positional, UsageError } from "./command.ts";
+import { type Command, given, type Input, numberOption, positional, refuseOptions, UsageError } from "./command.ts";
 import { jobLines, jobTable, reasonLines } from "./job-lines.ts";
 import { list, PAGE_OPTIONS } from "./listing.ts";
 
@@ -41,7 +41,10 @@ const jobs: Command = {
   },
   examples: ["jobs acme", "jobs acme --state parked --all --json", "jobs acme 019ab5a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"],
   run: async (input) => {
-    if (input.positionals[1] !== undefined) return job.run(input);
+    if (input.positionals[1] !== undefined) {
+      refuseOptions(input, Object.keys(jobs.options));
+      return job.run(input);
+    }
     // The API says which states there are.
     const state = (input.text("state") ?? "running") as JobState;
     return list(input, {

@@ -1,7 +1,7 @@
 import type { PartitionView, QueueLists } from "../client/views.ts";
 import { DEFAULT_POOL } from "../core/contract/names.ts";
 import type { PartitionStatus } from "../core/partition/partition.ts";
-import { type Command, given, type Input, numberOption, type Option, type Output, positional, UsageError, WAIT } from "./command.ts";
+import { type Command, given, type Input, numberOption, type Option, type Output, positional, refuseOptions, UsageError, WAIT } from "./command.ts";
 import { list, PAGE_OPTIONS } from "./listing.ts";
 import { table } from "./table.ts";
 
@@ -64,7 +64,10 @@ const partitions: Command = {
   examples: ["partitions", "partitions acme", "partitions --status draining --all"],
   run: async (input) => {
     const [id] = input.positionals;
-    if (id !== undefined) return shown(await input.api.partition(id));
+    if (id !== undefined) {
+      refuseOptions(input, Object.keys(partitions.options));
+      return shown(await input.api.partition(id));
+    }
     // The API says which statuses there are.
     const status = input.text("status") as PartitionStatus | undefined;
     return list(input, {

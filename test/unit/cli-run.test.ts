@@ -70,6 +70,8 @@ describe("the command line", () => {
     [["stop", "acme", "--wait", "soon"], '--wait: "soon" is no number'],
     [["reconfigure", "acme"], "name each queue and its max_workers, as in default=10"],
     [["enqueue", "acme", "greet", "--delay", "-1"], "argument is ambiguous. Did you forget"],
+    [["jobs", "acme", "nap", "--state", "parked"], "--state is for lists"],
+    [["partitions", "acme", "--all"], "--all is for lists"],
     [["start", "acme", "default"], '"default" is not <queue>=<max_workers>'],
     [["start", "acme", "default=-1"], '"default=-1" is not <queue>=<max_workers>'],
     [["start", "acme", "default=1", "mail=2", "default=3"], '"default" is named twice'],
