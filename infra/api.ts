@@ -37,7 +37,7 @@ function authorization({ jwt }: Stage, gateway: sst.aws.ApiGatewayV2) {
   return { jwt: { authorizer: authorizer.id } };
 }
 
-function makeApp(app: ApiApp, { jwt, host }: Stage, { network, table, broker, pools }: ApiDeps): sst.aws.Function {
+function makeApp(app: ApiApp, { jwt, host, queuesConcurrency }: Stage, { network, table, broker, pools }: ApiDeps): sst.aws.Function {
   const access = APP_ACCESS[app];
   const inVpc: InVpc = { subnets: $util.output(network.vpc.privateSubnets), group: network.functions };
   return makeLambda(host.name(`${app.slice(0, 1).toUpperCase()}${app.slice(1)}`), {
@@ -52,7 +52,7 @@ function makeApp(app: ApiApp, { jwt, host }: Stage, { network, table, broker, po
     },
     statements: statementsOf<$util.Input<string>>(access, { table: table.arn, dueIndex: table.dueIndexArn, services: pools.serviceArns }),
     ...(access.broker && broker.inVpc ? { inVpc } : {}),
-    ...(access.broker ? { key: environmentKey(host) } : {}),
+    ...(access.broker ? { key: environmentKey(host), concurrency: queuesConcurrency } : {}),
   });
 }
 

@@ -14,6 +14,8 @@ export interface LambdaOptions {
   readonly environment: Readonly<Record<string, $util.Input<string>>>;
   readonly statements: readonly Statement<$util.Input<string>>[];
   readonly inVpc?: InVpc;
+  /** Invocations at once, at most. @default false: as many as come */
+  readonly concurrency?: number | false;
   /** What the environment is encrypted with, when there is a secret in it. */
   readonly key?: aws.kms.Key;
 }
@@ -22,7 +24,7 @@ const LOG_DAYS = 30;
 
 /** A Lambda of our kind, with a log group and a role of its own that holds what it is given here and nothing else. */
 export function makeLambda(name: string, options: LambdaOptions): sst.aws.Function {
-  const { handler, description, timeout, environment, inVpc, key } = options;
+  const { handler, description, timeout, environment, inVpc, key, concurrency = false } = options;
   const logGroup = new aws.cloudwatch.LogGroup(`${name}Log`, { name: `/${$app.name}/${$app.stage}/${name}`, retentionInDays: LOG_DAYS });
   return new sst.aws.Function(name, {
     handler,
@@ -40,6 +42,7 @@ export function makeLambda(name: string, options: LambdaOptions): sst.aws.Functi
       ...(inVpc === undefined ? [] : [NETWORK_INTERFACES]),
       ...(key === undefined ? [] : [{ actions: ["kms:Decrypt"], resources: [key.arn] }]),
     ],
+    ...(concurrency === false ? {} : { concurrency: { reserved: concurrency } }),
     ...(inVpc === undefined ? {} : { vpc: { privateSubnets: inVpc.subnets, securityGroups: [inVpc.group.id] } }),
     transform: {
       role: onlyLambda,

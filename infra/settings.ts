@@ -63,6 +63,12 @@ const SettingsSchema = z.strictObject({
   pools: z.record(z.string(), Pool).exactOptional(),
   /** @default Amazon MQ */
   broker: Broker.exactOptional(),
+  /**
+   * Calls at once that look into RabbitMQ (peek, purge, delete): each opens a connection. `false`: as many as come.
+   * n.b. AWS takes no such bound from an account whose quota it would bring below 100 (a new one may have 10 in all).
+   * @default 25 in production, else false
+   */
+  queuesConcurrency: z.union([z.int().min(1).max(CONNECTIONS_LEFT_FREE), z.literal(false)]).exactOptional(),
   /** Tokens instead of AWS credentials. @default every route asks for AWS credentials (IAM) */
   jwt: Jwt.exactOptional(),
   alarms: Alarms.exactOptional(),
@@ -91,6 +97,7 @@ export interface StageSettings {
   readonly protect: boolean;
   readonly pools: readonly PoolSettings[];
   readonly broker: BrokerSettings;
+  readonly queuesConcurrency: number | false;
   readonly jwt: { readonly issuer: string; readonly audiences: readonly string[]; readonly claim: string } | undefined;
   readonly alarms: { readonly email: string | undefined; readonly topic: string | undefined };
 }
@@ -114,6 +121,7 @@ export function stageSettings(stage: string, given: unknown): StageSettings {
     protect: settings.protect ?? production,
     pools: Object.entries(settings.pools ?? { default: {} }).map(([name, pool]) => ({ name, ...poolDefaults(production), ...pool })),
     broker: brokerSettings(settings.broker ?? { kind: "amazon-mq" }, production),
+    queuesConcurrency: settings.queuesConcurrency ?? (production ? 25 : false),
     jwt: settings.jwt === undefined ? undefined : { claim: "roger_partitions", ...settings.jwt },
     alarms: { email: settings.alarms?.email, topic: settings.alarms?.topic },
   };

@@ -10,5 +10,5 @@ const STAGES: Readonly<Record<string, Settings>> = {
 
 /** @throws InvalidInput naming the setting */
 export function settingsOf(stage: string): StageSettings {
-  return stageSettings(stage, STAGES[stage] ?? {});
+  return stageSettings(stage, Object.hasOwn(STAGES, stage) ? STAGES[stage] : {});
 }

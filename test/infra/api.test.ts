@@ -63,6 +63,12 @@ describe("Lambdas", () => {
     expect(inside[0]?.inputs.vpcConfig.securityGroupIds).toEqual(["Functions-id"]);
   });
 
+  it("come in any number, but for those that open a connection to the broker", () => {
+    const bounds = lambdas.map(({ name, inputs }) => [name, inputs.reservedConcurrentExecutions]);
+    expect(Object.fromEntries(bounds.filter(([, bound]) => bound !== undefined))).toEqual({ QueuesFunction: 25 });
+    expect(lambdaOf(custom, "Queues").reservedConcurrentExecutions).toBeUndefined();
+  });
+
   it("are told what the code reads, and the code understands it", () => {
     const environment = (name: string) => functionsEnvironment(lambdaOf(custom, name).environment.variables);
     const services = [

@@ -14,14 +14,18 @@ describe("settings of a stage", () => {
       protect: true,
       pools: [{ name: "default", slots: 10, cpu: 0.5, memory: 1, min: 1, max: 20, spot: 0.8 }],
       broker: { kind: "amazon-mq", instance: "mq.m7g.large", cluster: true },
+      queuesConcurrency: 25,
       jwt: undefined,
       alarms: { email: undefined, topic: undefined },
     });
+    // Whatever every object answers to is a stage as any other.
+    expect(settingsOf("constructor")).toMatchObject({ stage: "constructor", removal: "remove" });
     expect(settingsOf("anybodys")).toMatchObject({
       removal: "remove",
       protect: false,
       pools: [{ name: "default", min: 0, max: 3, spot: 1 }],
       broker: { instance: "mq.m7g.medium", cluster: false },
+      queuesConcurrency: false,
     });
   });
 
@@ -32,6 +36,7 @@ describe("settings of a stage", () => {
       broker: { kind: "amazon-mq", instance: "mq.m7g.xlarge" },
       jwt: { issuer: "https://issuer.example.com/", audiences: ["roger"], claim: "tenants" },
       protect: false,
+      queuesConcurrency: false,
       alarms: { topic: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:operators" },
     };
     expect(stageSettings("production", settings)).toMatchObject({
@@ -43,6 +48,7 @@ describe("settings of a stage", () => {
       broker: { instance: "mq.m7g.xlarge", cluster: true },
       jwt: { claim: "tenants" },
       protect: false,
+      queuesConcurrency: false,
       alarms: settings.alarms,
     });
   });
@@ -69,6 +75,8 @@ describe("settings of a stage", () => {
     ],
     [{ broker: { kind: "redis" } }, "production.broker.kind: "],
     [{ broker: { kind: "url", url: "amqps://user:password@host" } }, "production.broker.url: there is no such setting"],
+    [{ queuesConcurrency: 51 }, "production.queuesConcurrency: "],
+    [{ queuesConcurrency: true as false }, "production.queuesConcurrency: "],
     [{ jwt: { issuer: "http://issuer", audiences: ["a"] } }, "production.jwt.issuer: "],
     [{ jwt: { issuer: "https://issuer", audiences: [] } }, "production.jwt.audiences: "],
     [{ alarms: { email: "nobody" } }, "production.alarms.email: "],
