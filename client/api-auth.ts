@@ -32,15 +32,23 @@ export function gatewayRegion(url: string): string | undefined {
  * How requests to an API say who sends them: by a token if there is one, by a signature of the caller's AWS
  * credentials if it is on AWS, else not at all.
  * @param credentials @default where the AWS SDK finds them: environment, profile, SSO, instance
+ * @throws InvalidInput naming `token` when it can't be one
  */
 export function authorization(
   url: string,
   { token, region }: AuthOptions,
   credentials: () => Promise<Credentials> = sdkCredentials,
 ): Authorize | undefined {
-  if (token !== undefined) return async () => ({ authorization: `Bearer ${token}` });
+  if (token !== undefined) return bearer(token);
   const signFor = region ?? gatewayRegion(url);
   return signFor === undefined ? undefined : signature(signFor, credentials);
+}
+
+/** n.b. fetch takes a header that is none for a server that can't be reached. RFC 6750 says what a token is made of. */
+function bearer(token: string): Authorize {
+  if (!/^[\w.~+/-]+=*$/.test(token))
+    throw new InvalidInput("token", "a bearer token (ROGER_API_TOKEN) is made of letters, digits and -._~+/, with = at its end");
+  return async () => ({ authorization: `Bearer ${token}` });
 }
 
 /** AWS Signature Version 4 for `execute-api`. @throws InvalidInput when there are no credentials */

@@ -86,109 +86,112 @@ export class RogerApi {
 
   /** Without `queues` it starts with the list that it has. */
   start(partition: string, queues?: QueueLists, options: WaitOption = {}): Promise<PartitionView> {
-    return this.#send("POST", path`/partitions/${partition}/start`, { ...options }, queues);
+    return this.#send("POST", path`/partitions/${partition}/start`, "queues", { ...options }, queues);
   }
 
   reconfigure(partition: string, queues: QueueLists, options: WaitOption = {}): Promise<PartitionView> {
-    return this.#send("POST", path`/partitions/${partition}/reconfigure`, { ...options }, queues);
+    return this.#send("POST", path`/partitions/${partition}/reconfigure`, "queues", { ...options }, queues);
   }
 
   safeStop(partition: string, options: WaitOption = {}): Promise<PartitionView> {
-    return this.#send("POST", path`/partitions/${partition}/safe-stop`, { ...options });
+    return this.#send("POST", path`/partitions/${partition}/safe-stop`, "queues", { ...options });
   }
 
   stop(partition: string, options: WaitOption = {}): Promise<PartitionView> {
-    return this.#send("POST", path`/partitions/${partition}/stop`, { ...options });
+    return this.#send("POST", path`/partitions/${partition}/stop`, "queues", { ...options });
   }
 
   /** Removes a part at a time: repeat it until the status is `deleted`. */
   delete(partition: string, options: { readonly force?: boolean } = {}): Promise<Deleted> {
-    return this.#send("DELETE", path`/partitions/${partition}`, { ...options });
+    return this.#send("DELETE", path`/partitions/${partition}`, "status", { ...options });
   }
 
   partitions(options: PageOption & { readonly status?: PartitionStatus } = {}): Promise<PartitionPage> {
-    return this.#send("GET", "/partitions", { ...options });
+    return this.#send("GET", "/partitions", "partitions", { ...options });
   }
 
   partition(partition: string): Promise<PartitionView> {
-    return this.#send("GET", path`/partitions/${partition}`);
+    return this.#send("GET", path`/partitions/${partition}`, "queues");
   }
 
   pause(partition: string, queue: string, options: WaitOption = {}): Promise<PartitionView> {
-    return this.#send("POST", path`/partitions/${partition}/queues/${queue}/pause`, { ...options });
+    return this.#send("POST", path`/partitions/${partition}/queues/${queue}/pause`, "queues", { ...options });
   }
 
   resume(partition: string, queue: string, options: WaitOption = {}): Promise<PartitionView> {
-    return this.#send("POST", path`/partitions/${partition}/queues/${queue}/resume`, { ...options });
+    return this.#send("POST", path`/partitions/${partition}/queues/${queue}/resume`, "queues", { ...options });
   }
 
   /** Removes a part at a time: repeat it with the cursor until there is none. */
   purge(partition: string, queue: string, cursor?: string): Promise<Purged> {
-    return this.#send("POST", path`/partitions/${partition}/queues/${queue}/purge`, { cursor });
+    return this.#send("POST", path`/partitions/${partition}/queues/${queue}/purge`, "removed", { cursor });
   }
 
   /** Looks at the first jobs that wait; RabbitMQ counts it as a delivery of each. @param limit at most 100 @default 20 */
   peek(partition: string, queue: string, limit?: number): Promise<Peeked> {
-    return this.#send("GET", path`/partitions/${partition}/queues/${queue}/jobs`, { limit });
+    return this.#send("GET", path`/partitions/${partition}/queues/${queue}/jobs`, "jobs", { limit });
   }
 
   /** @throws ApiProblem `duplicate_job`, with `existing_job_id` in its body */
   enqueue(partition: string, job: JobRequest): Promise<Accepted> {
-    return this.#send("POST", path`/partitions/${partition}/jobs`, {}, job);
+    return this.#send("POST", path`/partitions/${partition}/jobs`, "job_id", {}, job);
   }
 
   /** At most 100 jobs, 4 MiB. Some may be refused: look at each answer. @throws ApiProblem `nothing_accepted` when all are */
   enqueueAll(partition: string, jobs: readonly JobRequest[]): Promise<BulkAccepted> {
-    return this.#send("POST", path`/partitions/${partition}/jobs`, {}, { jobs });
+    return this.#send("POST", path`/partitions/${partition}/jobs`, "jobs", {}, { jobs });
   }
 
   jobs(partition: string, options: PageOption & { readonly state: JobState }): Promise<JobPage> {
-    return this.#send("GET", path`/partitions/${partition}/jobs`, { ...options });
+    return this.#send("GET", path`/partitions/${partition}/jobs`, "jobs", { ...options });
   }
 
   job(partition: string, job: string): Promise<JobDetail> {
-    return this.#send("GET", path`/partitions/${partition}/jobs/${job}`);
+    return this.#send("GET", path`/partitions/${partition}/jobs/${job}`, "state");
   }
 
   /** Why a job is where it is, or does not run. */
   explain(partition: string, job: string): Promise<JobExplanation> {
-    return this.#send("GET", path`/partitions/${partition}/jobs/${job}/explain`);
+    return this.#send("GET", path`/partitions/${partition}/jobs/${job}/explain`, "reasons");
   }
 
   /** @throws ApiProblem `job_buried` */
   cancel(partition: string, job: string): Promise<Cancelled> {
-    return this.#send("POST", path`/partitions/${partition}/jobs/${job}/cancel`);
+    return this.#send("POST", path`/partitions/${partition}/jobs/${job}/cancel`, "state");
   }
 
   /** @throws ApiProblem `not_buried`, as the others of buried jobs */
   buried(partition: string, job: string): Promise<BuriedDetail> {
-    return this.#send("GET", path`/partitions/${partition}/buried/${job}`);
+    return this.#send("GET", path`/partitions/${partition}/buried/${job}`, "history");
   }
 
   /** Runs it again from its first attempt. @throws ApiProblem `duplicate_job` when its queue key is another job's by now */
   retryBuried(partition: string, job: string): Promise<JobId> {
-    return this.#send("POST", path`/partitions/${partition}/buried/${job}/retry`);
+    return this.#send("POST", path`/partitions/${partition}/buried/${job}/retry`, "job_id");
   }
 
   /** Retries a part at a time: repeat it with the cursor until there is none. */
   retryAllBuried(partition: string, which: RetryBuried = {}): Promise<RetriedBuried> {
-    return this.#send("POST", path`/partitions/${partition}/buried/retry`, {}, which);
+    return this.#send("POST", path`/partitions/${partition}/buried/retry`, "retried", {}, which);
   }
 
   deleteBuried(partition: string, job: string): Promise<JobId> {
-    return this.#send("DELETE", path`/partitions/${partition}/buried/${job}`);
+    return this.#send("DELETE", path`/partitions/${partition}/buried/${job}`, "job_id");
   }
 
   tasks(): Promise<TasksView> {
-    return this.#send("GET", "/tasks");
+    return this.#send("GET", "/tasks", "tasks");
   }
 
   health(): Promise<Health> {
-    return this.#send("GET", "/health");
+    return this.#send("GET", "/health", "status");
   }
 
-  /** The answer is what the API's own document says it is; it is not checked once more. */
-  async #send<T>(method: string, to: string, query: Query = {}, body?: unknown): Promise<T> {
+  /**
+   * The answer is what the API's own document says it is; it is not checked once more.
+   * @param member by which it is known: another program may answer at that URL, and well
+   */
+  async #send<T>(method: string, to: string, member: keyof T & string, query: Query = {}, body?: unknown): Promise<T> {
     const url = `${this.url}${to}${queryString(query)}`;
     const waitMs = typeof query.wait === "number" ? query.wait * 1000 : 0;
     const content = body === undefined ? {} : { body: JSON.stringify(body) };
@@ -205,7 +208,7 @@ export class RogerApi {
       throw unreachable(this.url, cause);
     }
     const answer = parse(text);
-    if (status >= 200 && status < 300 && answer !== undefined) return answer as T;
+    if (status >= 200 && status < 300 && typeof answer === "object" && answer !== null && member in answer) return answer as T;
     throw problem(url, status, answer);
   }
 }

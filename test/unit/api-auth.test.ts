@@ -38,7 +38,7 @@ function expectedSignature({ method, url, headers, body }: Signed, secret: strin
 }
 
 /** An API Gateway that keeps what it was sent. */
-async function gateway(answer: { status: number; body: object }): Promise<{ url: string; received: Signed[] }> {
+async function gateway(answer: { status: number; body: unknown }): Promise<{ url: string; received: Signed[] }> {
   const received: Signed[] = [];
   const keep = async (request: IncomingMessage) => {
     const url = new URL(request.url ?? "", `http://${request.headers.host}`);
@@ -82,7 +82,7 @@ describe("calls of an API on AWS", () => {
   });
 
   it("are signed as AWS wants it: method, path, query, body and token", async () => {
-    const { url, received } = await gateway({ status: 200, body: {} });
+    const { url, received } = await gateway({ status: 200, body: { queues: [], jobs: [], state: "unknown", status: "deleted" } });
     const authorize = authorization(url, { region: "eu-west-1" }, async () => ({ ...KEYS, sessionToken: "the/session+token==" }));
     const api = new RogerApi(url, { authorize });
     await api.start("acme.eu-1", { queues: { default: 10 } }, { wait: 5 });
@@ -104,7 +104,7 @@ describe("calls of an API on AWS", () => {
   });
 
   it("carry a token instead, if there is one", async () => {
-    const { url, received } = await gateway({ status: 200, body: {} });
+    const { url, received } = await gateway({ status: 200, body: { pools: [], tasks: [] } });
     await new RogerApi(url, { authorize: authorization(url, { token: "abc", region: "eu-west-1" }) }).tasks();
     expect(received[0]?.headers.authorization).toBe("Bearer abc");
   });
@@ -131,8 +131,23 @@ describe("calls of an API on AWS", () => {
     await expect(new RogerApi(url).tasks()).rejects.toMatchObject({ code, status, detail: expect.stringMatching(detail) });
   });
 
+  it.each([[{ message: "hello" }], [["tasks"]], ["tasks"], [null]])(
+    "that another program answers, and well, are no answer of Roger's: %j",
+    async (body) => {
+      const { url } = await gateway({ status: 200, body });
+      await expect(new RogerApi(url).tasks()).rejects.toMatchObject({
+        code: "unexpected_answer",
+        detail: expect.stringMatching(/\/tasks answered 200 and nothing that Roger would say/),
+      });
+    },
+  );
+
+  it.each(["a\nb", "käse", "two words", ""])("carry no token that a header can't: %j", (token) => {
+    expect(() => authorization("http://127.0.0.1:1", { token })).toThrow("token: a bearer token (ROGER_API_TOKEN) is made of");
+  });
+
   it("are not signed where nobody asks", async () => {
-    const { url, received } = await gateway({ status: 200, body: {} });
+    const { url, received } = await gateway({ status: 200, body: { pools: [], tasks: [] } });
     await new RogerApi(url, { authorize: authorization(url, {}) }).tasks();
     expect(received[0]?.headers.authorization).toBeUndefined();
   });
