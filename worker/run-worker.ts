@@ -70,6 +70,9 @@ async function makeWorker(environment: WorkerEnvironment, logger: Logger): Promi
   const emit = logEvents(logger);
   const timings = { ...DEFAULT_TIMINGS, drain: drainMs, report: reportMs };
   const exported = await jobsOf(environment.jobs);
+  const registry = registryOf(exported);
+  // It would park every job as one whose name nobody knows.
+  if (registry.size === 0) throw new RogerError("jobs_unusable", `${environment.jobs} exports no jobs: export const hello = defineJob({ … })`);
   const task = await ecsTask(environment.ecsMetadataUri);
   const boot = `${task?.id ?? "task"}-${randomBytes(4).toString("hex")}`;
   const open = (): Store => openStore({ document: openDocument({}), table, clock: systemClock });
@@ -77,7 +80,7 @@ async function makeWorker(environment: WorkerEnvironment, logger: Logger): Promi
     boot,
     pool,
     slots,
-    registry: registryOf(exported),
+    registry,
     hooks: hooksOf(exported),
     threads: new JobThreads(environment.jobs, slots, { emit }),
     // The lease has sockets of its own: however much else is asked of the table, a renewal never waits in line.

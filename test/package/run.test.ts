@@ -46,6 +46,7 @@ describe.each(Object.entries(inject("nodes")))("on Node %s", (major, node) => {
   it.each([
     [{}, "ROGER_JOBS: must name the module that exports your jobs"],
     [{ ROGER_JOBS: "" }, "ROGER_JOBS: must name the module that exports your jobs"],
+    [{ ROGER_JOBS: "./no-jobs.js" }, "./no-jobs.js exports no jobs"],
     [{ ROGER_JOBS: "./nowhere.js" }, "the jobs of ./nowhere.js can't be imported: Cannot find module"],
   ])("a worker that finds no jobs by %j says so", async (told, why) => {
     const env = { ROGER_AMQP_URL: inject("amqpUrl"), ...told };
