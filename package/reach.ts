@@ -8,7 +8,13 @@ export interface Reach {
   readonly names: ReadonlyMap<string, string>;
 }
 
-const REFERENCES = [/\bfrom "([^"]+)"/g, /\bimport\(\s*"([^"]+)"/g, /^import "([^"]+)"/g, /\bnew URL\("([^"]+)", import\.meta\.url\)/g];
+/** n.b. a message may say `from "x"`, too: a statement begins its line, or ends the list of names that it began with. */
+const REFERENCES = [
+  /^\s*(?:import|export|\})[^"]*\bfrom "([^"]+)"/g,
+  /\bimport\(\s*"([^"]+)"/g,
+  /^import "([^"]+)"/g,
+  /\bnew URL\("([^"]+)", import\.meta\.url\)/g,
+];
 
 /**
  * All that is needed to load `entries`: modules they import, now or later, files they start as threads, declarations they name.

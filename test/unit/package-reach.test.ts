@@ -21,7 +21,7 @@ it("finds what is imported now, later and as a thread, in both kinds of files, a
   const root = await directoryOf({
     "a/one.js": `import { b } from ${name("./two.js")};\nimport "pino";\nconst c = () => import(${name("../b/three.js")});\n// import "./four.js"`,
     "a/two.js": 'new Worker(new URL("./thread.js", import.meta.url), {});',
-    "a/thread.js": 'import { x } from "@aws-sdk/lib-dynamodb";',
+    "a/thread.js": `import { x } from "@aws-sdk/lib-dynamodb";\nthrow new Error('it came from "nowhere"');`,
     "b/three.js": "",
     "a/one.d.ts": `export declare const a: import(${name("../b/three.js")}).Three;`,
     "b/three.d.ts": "/** `import('./nowhere.js')` */",
