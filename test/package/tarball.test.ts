@@ -12,7 +12,7 @@ const textOf = (path: string) => readFileSync(join(root, path), "utf8");
 
 describe("the tarball", () => {
   it("is small", () => {
-    expect(statSync(tarball).size).toBeLessThan(300_000);
+    expect(statSync(tarball).size).toBeLessThan(350_000);
     expect(files.length).toBeLessThan(400);
   });
 
@@ -23,6 +23,8 @@ describe("the tarball", () => {
         "",
         "cli",
         "dist",
+        "docs",
+        "docs/decisions",
         ...["broker", "cli", "client", "core", "functions", "infra", "package", "store", "testing", "worker"].map((room) => `dist/${room}`),
       ].toSorted(),
     );
@@ -30,6 +32,12 @@ describe("the tarball", () => {
     expect(files.filter((path) => !path.startsWith("dist/"))).toEqual(
       expect.arrayContaining(["CHANGELOG.md", "LICENSE", "README.md", "cli/roger.mjs", "package.json"]),
     );
+  });
+
+  it("has the documents that its README names", () => {
+    const named = [...textOf("README.md").matchAll(/\]\((docs\/[^)#]+)/g)].map(([, path = ""]) => path);
+    expect(named).toContain("docs/install.md");
+    expect(files).toEqual(expect.arrayContaining(named));
   });
 
   it("names no source that it does not have", () => {
