@@ -10,6 +10,7 @@ import { runChild } from "../infra/graph/child.ts";
 import { StageGraph } from "../infra/graph/graph.ts";
 import { execForm, named, readDockerfile } from "../infra/image/dockerfile.ts";
 import { LambdaProcess } from "../infra/image/lambda-process.ts";
+import { RoleProxy } from "../infra/image/role-proxy.ts";
 
 /** What the example would deploy, run here: its own function and Roger's as they were bundled, and a task's process. */
 const example = inject("example");
@@ -30,11 +31,20 @@ async function setUp() {
     AWS_ACCESS_KEY_ID: "local",
     AWS_SECRET_ACCESS_KEY: "local",
   };
-  return { pool, acme, document, env };
+  /** The table as the function of this route may see it. */
+  const asFunctionOf = async (route: string): Promise<RoleProxy> => {
+    const [lambda] = graph.of("aws:lambda/function:Function").filter(({ inputs }) => inputs.description === `Api route ${route}`);
+    const role = String(lambda?.inputs.role).split(":").at(-1) as string;
+    const ours = graph.of("aws:dynamodb/table:Table").find(({ inputs }) => inputs.hashKey === "pk");
+    const proxy = await RoleProxy.start(graph, role, () => ({ dynamodb: pool.endpoint, ecs: "", tables: { roger: ours?.name ?? "" } }));
+    onTestFinished(() => proxy.stop());
+    return proxy;
+  };
+  return { pool, acme, document, env, asFunctionOf };
 }
 
 it("a payment goes through the API's function, the table and RabbitMQ into a task, and is booked", async () => {
-  const { acme, document, env } = await setUp();
+  const { acme, document, env, asFunctionOf } = await setUp();
   const id = { AttributeName: "id" };
   await document.send(
     new CreateTableCommand({
@@ -50,8 +60,12 @@ it("a payment goes through the API's function, the table and RabbitMQ into a tas
   const payment = { payment: "p", invoice: "1", customer: "ada", cents: 500 };
   const event = { ...apiEvent("POST", `/tenants/${acme}/payments`, payment), pathParameters: { tenant: acme } };
   const call = `import { take } from './bundle.mjs'; console.log(JSON.stringify(await take(${JSON.stringify(event)})));`;
-  const answer = await runChild(process.execPath, ["--input-type=module", "-e", call], { cwd: bundleOf("api/payments.take"), env });
-  expect(JSON.parse(answer)).toMatchObject({ statusCode: 202 });
+  const table = await asFunctionOf("POST /tenants/{tenant}/payments");
+  const answer = await runChild(process.execPath, ["--input-type=module", "-e", call], {
+    cwd: bundleOf("api/payments.take"),
+    env: { ...env, AWS_ENDPOINT_URL_DYNAMODB: table.url },
+  });
+  expect({ ...JSON.parse(answer), refused: table.refused }).toMatchObject({ statusCode: 202, refused: [] });
   await vi.waitFor(async () => {
     const { Item } = await document.send(new GetCommand({ TableName: "invoices", Key: { id: "1" }, ConsistentRead: true }));
     expect(Item).toMatchObject({ paid: 500 });

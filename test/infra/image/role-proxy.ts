@@ -9,6 +9,8 @@ import { arn } from "../graph/mocks.ts";
 export interface Endpoints {
   readonly dynamodb: string;
   readonly ecs: string;
+  /** What the graph calls a table that has another name there. @default all have the graph's */
+  readonly tables?: Readonly<Record<string, string>>;
 }
 
 /** One request as IAM sees it. */
@@ -64,7 +66,7 @@ export class RoleProxy {
   private async answer(graph: StageGraph, request: IncomingMessage, response: ServerResponse, endpoints: Endpoints): Promise<void> {
     const body = await buffer(request);
     const target = String(request.headers["x-amz-target"]);
-    const { action, resources } = asked(graph, target, JSON.parse(body.toString()) as Record<string, unknown>);
+    const { action, resources } = asked(graph, target, JSON.parse(body.toString()) as Record<string, unknown>, endpoints);
     const missing = resources.map((resource) => `${action} ${resource}`).filter((right) => !this.#allowed.has(right));
     if (missing.length > 0) {
       this.refused.push(...missing);
@@ -81,11 +83,11 @@ export class RoleProxy {
   }
 }
 
-function asked(graph: StageGraph, target: string, body: Record<string, unknown>): Asked {
+function asked(graph: StageGraph, target: string, body: Record<string, unknown>, { tables = {} }: Endpoints): Asked {
   const [service = "", operation = ""] = target.split(".");
   if (service.startsWith("DynamoDB")) {
-    const table = graph.of("aws:dynamodb/table:Table").find(({ inputs }) => inputs.name === body.TableName);
-    const resource = arn("dynamodb", table?.name ?? "no table of ours");
+    const name = tables[String(body.TableName)] ?? graph.of("aws:dynamodb/table:Table").find(({ inputs }) => inputs.name === body.TableName)?.name;
+    const resource = arn("dynamodb", name ?? "no table of ours");
     return { action: `dynamodb:${operation}`, resources: [body.IndexName === undefined ? resource : `${resource}/index/${body.IndexName}`] };
   }
   const names = (body.services ?? [body.service]) as string[];
