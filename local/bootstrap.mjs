@@ -156,9 +156,15 @@ function run(program, programArgs, options) {
     const output = [];
     child.stdout?.on("data", (chunk) => output.push(chunk));
     child.stderr?.on("data", (chunk) => output.push(chunk));
-    const handlers = ["SIGINT", "SIGTERM", "SIGHUP"].map((signal) => [signal, () => handOn(child, signal)]);
+    let asked = false;
+    const onSignal = (signal) => {
+      asked = true;
+      handOn(child, signal);
+    };
+    const handlers = ["SIGINT", "SIGTERM", "SIGHUP"].map((signal) => [signal, () => onSignal(signal)]);
     for (const [signal, handler] of handlers) process.on(signal, handler);
-    const watch = watchNpm(() => child.kill("SIGTERM"));
+    // Once is enough: a second time would mean "at once".
+    const watch = watchNpm(() => asked || onSignal("SIGTERM"));
     child.once("error", reject);
     child.once("close", (code, signal) => {
       clearInterval(watch);

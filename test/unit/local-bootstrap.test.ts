@@ -122,19 +122,32 @@ describe("the script", () => {
     expect((await result).code).toBe(9);
   });
 
-  it("is asked to end when npm, which hands no signal on, is gone", async () => {
+  /** Says who started it, and each signal; ends three looks after the first one. As npm does it, a shell waits for it. */
+  async function startedByNpm() {
+    const say = (signal: string) => `process.on("${signal}", () => { process.stdout.write(" ${signal}"); setTimeout(() => process.exit(), 1500); });`;
     await writeFile(
       join(root, "wait.mjs"),
-      `process.once("SIGTERM", () => { process.stdout.write(" asked"); process.exit(); }); setInterval(() => 0, 1000); process.stdout.write("up");`,
+      `${say("SIGINT")} ${say("SIGTERM")} setInterval(() => 0, 1000); process.stdout.write(\`\${process.ppid}\`);`,
     );
     await bootstrap("say.mjs");
     const env = { ...process.env, PATH: `${join(root, "bin")}:${process.env.PATH}`, npm_lifecycle_event: "start" };
-    // As npm does: the shell waits for what it runs.
     const npm = spawn("sh", ["-c", "node local/bootstrap.mjs wait.mjs; true"], { cwd: root, env, stdio: ["ignore", "pipe", "ignore"] });
     const said = text(npm.stdout);
-    await once(npm.stdout, "data");
+    const [script] = await once(npm.stdout, "data");
+    return { npm, script: Number(script), said };
+  }
+
+  it("is asked to end when npm, which hands no signal on, is gone", async () => {
+    const { npm, script, said } = await startedByNpm();
     npm.kill("SIGTERM");
-    expect(await said).toBe("up asked");
+    expect(await said).toBe(`${script} SIGTERM`);
+  });
+
+  it("is not asked a second time when npm is gone after a signal that reached both", async () => {
+    const { npm, script, said } = await startedByNpm();
+    process.kill(script, "SIGINT");
+    npm.kill("SIGTERM");
+    expect(await said).toBe(`${script} SIGINT`);
   });
 
   it("that a signal ended counts as 128 + its number", async () => {
