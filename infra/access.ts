@@ -39,10 +39,11 @@ export const WORKER_ACCESS: Access = {
   broker: true,
 };
 /**
- * What an application's client does: it enqueues, cancels, and looks for jobs. And what the application does itself with what
- * the client made: in a transaction it puts (IAM asks for that of each item), a batch is an action of its own.
+ * What an application's client does: it enqueues, cancels, and looks for jobs; it deletes nothing. And what the application does
+ * itself with what the client made: in a transaction it puts (IAM asks for that of each item), a batch is an action of its own
+ * (n.b. which allows a batch's deletions, too: IAM knows no narrower one).
  */
-export const CLIENT_ACCESS: Access = { ...NOTHING, table: ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchWriteItem"] };
+export const CLIENT_ACCESS: Access = { ...NOTHING, table: ["GetItem", "PutItem", "UpdateItem", "Query", "BatchWriteItem"] };
 
 /** @param arns of the table, its due index and the services */
 export function statementsOf<R>(access: Access, arns: { readonly table: R; readonly dueIndex: R; readonly services: readonly R[] }): Statement<R>[] {

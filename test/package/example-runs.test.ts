@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { CreateTableCommand } from "@aws-sdk/client-dynamodb";
-import { GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
+import { BatchWriteCommand, GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
 import { expect, inject, it, onTestFinished, vi } from "vitest";
+import { z } from "zod";
+import { connect } from "../../client/connect.ts";
+import { jobSpec } from "../../core/job/define-job.ts";
 import { openDocument } from "../../store/client.ts";
 import { apiEvent } from "../api-event.ts";
 import { Pool } from "../fixture/pool.ts";
@@ -35,26 +38,31 @@ async function setUp() {
   const asFunctionOf = async (route: string): Promise<RoleProxy> => {
     const [lambda] = graph.of("aws:lambda/function:Function").filter(({ inputs }) => inputs.description === `Api route ${route}`);
     const role = String(lambda?.inputs.role).split(":").at(-1) as string;
-    const ours = graph.of("aws:dynamodb/table:Table").find(({ inputs }) => inputs.hashKey === "pk");
-    const proxy = await RoleProxy.start(graph, role, () => ({ dynamodb: pool.endpoint, ecs: "", tables: { roger: ours?.name ?? "" } }));
+    const nameOf = (hashKey: string) => graph.of("aws:dynamodb/table:Table").find(({ inputs }) => inputs.hashKey === hashKey)?.name ?? "";
+    const tables = { roger: nameOf("pk"), invoices: nameOf("id") };
+    const proxy = await RoleProxy.start(graph, role, () => ({ dynamodb: pool.endpoint, ecs: "", tables }));
     onTestFinished(() => proxy.stop());
     return proxy;
   };
-  return { pool, acme, document, env, asFunctionOf };
+  /** The application's own table, with an invoice. */
+  const createInvoices = async () => {
+    const id = { AttributeName: "id" };
+    await document.send(
+      new CreateTableCommand({
+        TableName: "invoices",
+        KeySchema: [{ ...id, KeyType: "HASH" }],
+        AttributeDefinitions: [{ ...id, AttributeType: "S" }],
+        BillingMode: "PAY_PER_REQUEST",
+      }),
+    );
+    await vi.waitFor(() => document.send(new PutCommand({ TableName: "invoices", Item: { id: "1" } })), 20_000);
+  };
+  return { pool, acme, document, env, asFunctionOf, createInvoices };
 }
 
 it("a payment goes through the API's function, the table and RabbitMQ into a task, and is booked", async () => {
-  const { acme, document, env, asFunctionOf } = await setUp();
-  const id = { AttributeName: "id" };
-  await document.send(
-    new CreateTableCommand({
-      TableName: "invoices",
-      KeySchema: [{ ...id, KeyType: "HASH" }],
-      AttributeDefinitions: [{ ...id, AttributeType: "S" }],
-      BillingMode: "PAY_PER_REQUEST",
-    }),
-  );
-  await vi.waitFor(() => document.send(new PutCommand({ TableName: "invoices", Item: { id: "1" } })), 20_000);
+  const { acme, document, env, asFunctionOf, createInvoices } = await setUp();
+  await createInvoices();
   startTask(env);
 
   const payment = { payment: "p", invoice: "1", customer: "ada", cents: 500 };
@@ -70,6 +78,32 @@ it("a payment goes through the API's function, the table and RabbitMQ into a tas
     const { Item } = await document.send(new GetCommand({ TableName: "invoices", Key: { id: "1" }, ConsistentRead: true }));
     expect(Item).toMatchObject({ paid: 500 });
   }, 20_000);
+});
+
+it("a function that enqueues may do all that the client does, and nothing that it does not", async () => {
+  const { acme, asFunctionOf, createInvoices } = await setUp();
+  await createInvoices();
+  const table = await asFunctionOf("POST /tenants/{tenant}/invoices");
+  const document = openDocument({ endpoint: table.url, region: "local" });
+  onTestFinished(() => document.destroy());
+  const client = connect({ table: "roger", endpoint: table.url, region: "local" });
+  onTestFinished(() => client.close());
+  const args = z.object({ invoice: z.string() });
+  const plain = jobSpec({ name: "plain", args });
+  const keyed = jobSpec({ name: "keyed", args, queueKey: ({ invoice }) => invoice });
+
+  const { jobId } = await client.enqueue(plain, { invoice: "1" }, { partition: acme, delay: 600 });
+  await client.enqueue(keyed, { invoice: "1" }, { partition: acme });
+  await client.enqueue(plain, { invoice: "1" }, { partition: acme, id: "my-own" });
+  expect(await client.get(acme, jobId)).toMatchObject({ state: "parked" });
+  expect([await client.cancel(acme, jobId), await client.cancel(acme, "my-own")]).toEqual(["cancelled", "cancelled"]);
+  // What the application sends itself. n.b. the emulator knows no transactions; IAM asks for PutItem of each item of one.
+  const { item } = await client.toTransactItem(keyed, { invoice: "2" }, { partition: acme });
+  await document.send(new PutCommand(item.Put));
+  await document.send(new PutCommand({ TableName: "invoices", Item: { id: "2" } }));
+  const { request } = await client.toBatchItem(plain, { invoice: "3" }, { partition: acme });
+  await document.send(new BatchWriteCommand({ RequestItems: { roger: [request] } }));
+  expect({ refused: table.refused, unused: table.unused }).toEqual({ refused: [], unused: [] });
 });
 
 it("Roger's own API knows the application's jobs: it checks their args, and shows what they let it show", async () => {

@@ -86,9 +86,14 @@ export class RoleProxy {
 function asked(graph: StageGraph, target: string, body: Record<string, unknown>, { tables = {} }: Endpoints): Asked {
   const [service = "", operation = ""] = target.split(".");
   if (service.startsWith("DynamoDB")) {
-    const name = tables[String(body.TableName)] ?? graph.of("aws:dynamodb/table:Table").find(({ inputs }) => inputs.name === body.TableName)?.name;
-    const resource = arn("dynamodb", name ?? "no table of ours");
-    return { action: `dynamodb:${operation}`, resources: [body.IndexName === undefined ? resource : `${resource}/index/${body.IndexName}`] };
+    const arnOf = (table: string) => {
+      const name = tables[table] ?? graph.of("aws:dynamodb/table:Table").find(({ inputs }) => inputs.name === table)?.name;
+      return arn("dynamodb", name ?? "no table of ours");
+    };
+    // A batch names its tables in its own way.
+    const names = body.RequestItems === undefined ? [String(body.TableName)] : Object.keys(body.RequestItems as object);
+    const index = body.IndexName === undefined ? "" : `/index/${body.IndexName}`;
+    return { action: `dynamodb:${operation}`, resources: names.map((table) => `${arnOf(table)}${index}`) };
   }
   const names = (body.services ?? [body.service]) as string[];
   const services = graph.of("aws:ecs/service:Service");
