@@ -1,6 +1,6 @@
 import { describeError } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
-import { type AbortCode, RunAborted } from "./abort.ts";
+import type { AbortCode } from "./abort.ts";
 import { attemptOf, type Envelope, type FailedAttempt } from "./envelope.ts";
 import { milliseconds, type RetryPolicy } from "./retry.ts";
 import { Discard, Snooze } from "./verdicts.ts";
@@ -58,32 +58,36 @@ export function decideOutcome(end: RunEnd, retry: RetryPolicy, random: () => num
   const thrown = end.result.ok ? undefined : end.result.error;
   if (thrown instanceof Discard) return { kind: "bury", reason: "discarded", failure: failureOf(end, thrown) };
   if (end.aborted !== undefined && !timedOut) return { kind: "hand_back" };
-  if (thrown instanceof Snooze && !timedOut) return { kind: "snooze", delayMs: Math.min(milliseconds(thrown.seconds), LIMITS.delayMs) };
+  if (thrown instanceof Snooze && !timedOut) return { kind: "snooze", delayMs: delayOf(() => milliseconds(thrown.seconds)) };
   const error = timedOut ? new TimedOut(end.endedAt - end.startedAt, thrown) : thrown;
   const failure = failureOf(end, error);
-  const delayMs = askPolicy(retry, attemptOf(end.envelope), error, random);
+  const delayMs = delayOf(() => retry(attemptOf(end.envelope), error, random));
   if (delayMs === undefined) return { kind: "bury", reason: "failed", failure };
-  return { kind: "retry", delayMs: Math.min(delayMs, LIMITS.delayMs), failure };
+  return { kind: "retry", delayMs, failure };
 }
 
 /** What a thread's run ends with that never settled (worker/perform.ts). */
 const UNSETTLED: ReadonlySet<string> = new Set(["ThreadKilled", "ThreadDied"]);
+
+/** n.b. of what a handler throws only `describeError` may be asked: a proxy throws at an `instanceof`, too. */
+const ABORTED = "RunAborted";
 
 /** The failure of an attempt that ran for longer than the job's `maxExecutionTime`. A retry function gets it as the error. */
 export class TimedOut extends Error {
   constructor(ranMs: number, cause: unknown) {
     const { name, message } = describeError(cause);
     const after = `after ${(ranMs / 1000).toFixed(1)} s`;
-    const how = cause === undefined || cause instanceof RunAborted ? "" : `, then threw ${message}`;
+    const how = cause === undefined || name === ABORTED ? "" : `, then threw ${message}`;
     super(`ran longer than its maxExecutionTime; ${UNSETTLED.has(name) ? `${after} ${message}` : `settled ${after}${how}`}`, { cause });
     this.name = "TimedOut";
   }
 }
 
-/** A retry function that throws must not decide more than its own delay: the job waits for Roger's longest level. */
-function askPolicy(retry: RetryPolicy, attempt: number, error: unknown, random: () => number): number | undefined {
+/** A retry function, or a verdict, that throws must not decide more than its own delay: the job waits for Roger's longest level. */
+function delayOf<T extends number | undefined>(ask: () => T): T | number {
   try {
-    return retry(attempt, error, random);
+    const delayMs = ask();
+    return delayMs === undefined ? delayMs : Math.min(delayMs, LIMITS.delayMs);
   } catch {
     return 1_800_000;
   }

@@ -143,6 +143,12 @@ describe("verdicts", () => {
     };
     const hostile = new Proxy({}, { has: refuse, get: refuse, getPrototypeOf: refuse });
     expect(decideOutcome(ended(hostile), retryPolicy(true))).toMatchObject({ kind: "retry", failure: { error: { name: "Error" } } });
+    expect(decideOutcome(ended(hostile, { aborted: "timed_out" }), retryPolicy(true))).toMatchObject({
+      kind: "retry",
+      failure: { error: { name: "TimedOut" } },
+    });
+    const verdict = new Proxy(new Snooze(1), { get: refuse });
+    expect(decideOutcome(ended(verdict), retryPolicy(false))).toEqual({ kind: "snooze", delayMs: 1_800_000 });
   });
 });
 
