@@ -84,10 +84,10 @@ export function attemptIn({ attempt, body }: { readonly attempt: number; readonl
   return attemptOf({ ...envelopeOf(body), attempt });
 }
 
-/** What every version has: enough to keep the job until a worker comes that can read the rest. */
-function isAddressed({ id, name, partition, queue, attempt, enqueued_at }: Record<string, unknown>): boolean {
+/** What every version has: enough to keep the job until a worker comes that can read the rest, and the time that is read to keep it. */
+function isAddressed({ id, name, partition, queue, attempt, enqueued_at, unknown_since = 0 }: Record<string, unknown>): boolean {
   const texts = [id, name, partition, queue];
-  return texts.every((text) => typeof text === "string") && [attempt, enqueued_at].every(Number.isSafeInteger);
+  return texts.every((text) => typeof text === "string") && [attempt, enqueued_at, unknown_since].every(Number.isSafeInteger);
 }
 
 /** Bytes that are no job, or not one of this version: the message is buried with this reason. */

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { LIMITS } from "../../core/contract/limits.ts";
 import { brokerQueue, splitBrokerQueue } from "../../core/contract/names.ts";
 import { checkArgs, defineJob } from "../../core/job/define-job.ts";
-import { decodeEnvelope, type Envelope, encodeEnvelope, InvalidEnvelope } from "../../core/job/envelope.ts";
+import { decodeEnvelope, type Envelope, encodeEnvelope, InvalidEnvelope, NewerEnvelope } from "../../core/job/envelope.ts";
 import { newJobId } from "../../core/job/id.ts";
 import { decideOutcome, nextAttempt, type RunEnd } from "../../core/job/outcome.ts";
 import { registryOf } from "../../core/job/registry.ts";
@@ -58,6 +58,15 @@ describe("envelope", () => {
   ])("refuses %s, naming the field", (_, body, field) => {
     expect(() => decodeEnvelope(body)).toThrow(InvalidEnvelope);
     expect(() => decodeEnvelope(body)).toThrow(new RegExp(`^${field}:`));
+  });
+
+  it("of a newer build is kept for it, if it says since when, or nothing of that", () => {
+    const since = (unknown_since: unknown) => () => decodeEnvelope(JSON.stringify({ ...envelope, v: 2, unknown_since }));
+    expect(since(17)).toThrow(NewerEnvelope);
+    expect(since(undefined)).toThrow(NewerEnvelope);
+    // Of no time no due can be told: it would come back for ever.
+    expect(since("yesterday")).not.toThrow(NewerEnvelope);
+    expect(since("yesterday")).toThrow(InvalidEnvelope);
   });
 
   it("refuses what no queue and no item could hold", () => {
