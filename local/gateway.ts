@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server, STATUS_CODES } from "node:http";
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
@@ -51,11 +51,13 @@ const PORTS_TRIED = 100;
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const fetch = observed(options);
   const listener = getRequestListener((request) => fetch(request), { hostname: HOST, errorHandler: notARequest });
+  const answers = new WeakMap<Duplex, ServerResponse>();
   const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
+    answers.set(incoming.socket, outgoing);
     // n.b. the listener answers every failure itself; its promise says nothing more.
     void listener(incoming, outgoing);
   });
-  server.on("clientError", (_, socket) => void refuse(socket));
+  server.on("clientError", (_, socket) => void refuse(socket, answers.get(socket)));
   await listen(server, options.port, options.portMayMove ?? false);
   const { port } = server.address() as AddressInfo;
   let stopped: Promise<void> | undefined;
@@ -74,11 +76,15 @@ function notARequest(): Response {
   return problemResponse(problemOf(new RequestRefused("invalid_request", detail)));
 }
 
-/** The same for what Node's parser stumbles over, which never becomes a request. */
-async function refuse(socket: Duplex): Promise<void> {
+/**
+ * The same for what Node's parser stumbles over, which never becomes a request.
+ * @param last the connection's latest answer: in the midst of one, another would be read as a part of it
+ */
+async function refuse(socket: Duplex, last: ServerResponse | undefined): Promise<void> {
   const answer = notARequest();
   const body = await answer.text();
-  if (!socket.writable) return void socket.destroy();
+  const isMidAnswer = last?.headersSent === true && !last.writableFinished;
+  if (!socket.writable || isMidAnswer) return void socket.destroy();
   const headers = [...answer.headers, ["content-length", Buffer.byteLength(body)], ["connection", "close"]];
   const head = [`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`, ...headers.map(([name, value]) => `${name}: ${value}`)];
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);

@@ -110,6 +110,21 @@ describe("the local gateway", () => {
     expect((await fetch(`${url}/hello`)).status).toBe(200);
   });
 
+  it("breaks an answer off, rather than answer within it, when what follows on its connection is no request", async () => {
+    const half = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from("half")) });
+    const { url } = await gateway({ app: { fetch: () => new Response(half) } });
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    const said: string[] = [];
+    socket.on("data", (bytes) => {
+      said.push(String(bytes));
+      if (said.join("").includes("half")) socket.write("nonsense\r\n\r\n");
+    });
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await once(socket, "close");
+    expect(said.join("")).toMatch(/^HTTP\/1\.1 200 [\s\S]*half\s*$/);
+  });
+
   it("takes a caller that goes away in the midst of a body for no failure of its own", async () => {
     const log = recordedLog();
     const answered = Promise.withResolvers<AnsweredRequest>();
