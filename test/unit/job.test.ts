@@ -203,6 +203,15 @@ describe("decideOutcome", () => {
     expect(decideOutcome(ended(ofAnotherCopy), never)).toEqual({ kind: "snooze", delayMs: 1_800_000 });
   });
 
+  it("says of a thread that was killed at its limit that it was, not that it settled", () => {
+    const killed = Object.assign(new Error("its thread was killed"), { name: "ThreadKilled" });
+    const said = (error: unknown): unknown => decideOutcome(ended(error, { aborted: "timed_out" }), never);
+    expect(said(killed)).toMatchObject({ failure: { error: { message: expect.stringMatching(/Time; after \S+ s its thread was killed$/) } } });
+    expect(said(new Error("x"))).toMatchObject({
+      failure: { error: { message: expect.stringMatching(/Time; settled after \S+ s, then threw x$/) } },
+    });
+  });
+
   it("charges nothing to an aborted run", () => {
     expect(decideOutcome(ended(new Error("aborted"), { aborted: "shutdown" }), never)).toEqual({ kind: "hand_back" });
     expect(decideOutcome(ended(new Snooze(1), { aborted: "shutdown" }), never)).toEqual({ kind: "hand_back" });
