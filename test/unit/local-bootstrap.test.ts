@@ -4,6 +4,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const BOOTSTRAP = new URL("../../local/bootstrap.mjs", import.meta.url);
@@ -122,15 +123,15 @@ describe("the script", () => {
     expect((await result).code).toBe(9);
   });
 
-  /** Says who started it, and each signal; ends three looks after the first one. As npm does it, a shell waits for it. */
-  async function startedByNpm() {
+  /** Says who started it, and each signal; ends three looks after the first one. A shell waits for it, as that of npm does. */
+  async function startedByShell(byNpm: boolean) {
     const say = (signal: string) => `process.on("${signal}", () => { process.stdout.write(" ${signal}"); setTimeout(() => process.exit(), 1500); });`;
     await writeFile(
       join(root, "wait.mjs"),
       `${say("SIGINT")} ${say("SIGTERM")} setInterval(() => 0, 1000); process.stdout.write(\`\${process.ppid}\`);`,
     );
     await bootstrap("say.mjs");
-    const env = { ...process.env, PATH: `${join(root, "bin")}:${process.env.PATH}`, npm_lifecycle_event: "start" };
+    const env = { ...process.env, PATH: `${join(root, "bin")}:${process.env.PATH}`, npm_lifecycle_event: byNpm ? "start" : undefined };
     const npm = spawn("sh", ["-c", "node local/bootstrap.mjs wait.mjs; true"], { cwd: root, env, stdio: ["ignore", "pipe", "ignore"] });
     const said = text(npm.stdout);
     const [script] = await once(npm.stdout, "data");
@@ -138,13 +139,23 @@ describe("the script", () => {
   }
 
   it("is asked to end when npm, which hands no signal on, is gone", async () => {
-    const { npm, script, said } = await startedByNpm();
+    const { npm, script, said } = await startedByShell(true);
     npm.kill("SIGTERM");
     expect(await said).toBe(`${script} SIGTERM`);
   });
 
+  it("outlives a shell that is not npm's, as what is left to run in the background does", async () => {
+    const { npm: shell, script, said } = await startedByShell(false);
+    shell.kill("SIGTERM");
+    await once(shell, "exit");
+    // More than a look later.
+    await wait(1_000);
+    process.kill(script, "SIGINT");
+    expect(await said).toBe(`${script} SIGINT`);
+  });
+
   it("is not asked a second time when npm is gone after a signal that reached both", async () => {
-    const { npm, script, said } = await startedByNpm();
+    const { npm, script, said } = await startedByShell(true);
     process.kill(script, "SIGINT");
     npm.kill("SIGTERM");
     expect(await said).toBe(`${script} SIGINT`);
