@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { applyCommand } from "../../core/partition/commands.ts";
 import { neededTasks, nextScale, QUIET_PASSES } from "../../core/partition/desired-tasks.ts";
-import type { Partition } from "../../core/partition/partition.ts";
+import { maxWorkersOf, type Partition } from "../../core/partition/partition.ts";
 import { type ShareTask, targetShares } from "../../core/partition/shares.ts";
 
 const partition = (maxWorkers: number, id = "acme"): Partition =>
@@ -50,6 +50,7 @@ describe("targetShares", () => {
     expect(sharesOf(row, one, "mail").size).toBe(0);
     // A lawful name that every object answers to.
     expect(sharesOf(row, one, "constructor").size).toBe(0);
+    expect(maxWorkersOf(row, "default", "constructor")).toBeUndefined();
     expect(targetShares({ partition: row, pool: "constructor", queue: "name", tasks: one }).size).toBe(0);
     expect(targetShares({ partition: row, pool: "big", queue: "default", tasks: one }).size).toBe(0);
     expect(sharesOf(partition(0), one).size).toBe(0);
