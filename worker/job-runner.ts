@@ -286,10 +286,19 @@ function isHurried({ aborted }: Run): boolean {
 
 /** @throws InvalidEnvelope, also when the job sits in a queue that is not its own: no tenant reaches into another's */
 function decode(run: Run): Envelope {
-  const envelope = decodeEnvelope(run.delivery.body);
-  const own = brokerQueue(envelope.partition, envelope.queue);
-  const came = run.delivery.brokerQueue;
-  if (came !== own) throw new InvalidEnvelope("envelope.partition", `a job of "${own}" came through the queue "${came}"`);
-  run.decoded(envelope);
-  return envelope;
+  try {
+    const envelope = decodeEnvelope(run.delivery.body);
+    checkOwn(run, envelope);
+    run.decoded(envelope);
+    return envelope;
+  } catch (error) {
+    if (error instanceof NewerEnvelope) checkOwn(run, error.envelope);
+    throw error;
+  }
+}
+
+function checkOwn({ delivery }: Run, { partition, queue }: Envelope): void {
+  const own = brokerQueue(partition, queue);
+  if (delivery.brokerQueue !== own)
+    throw new InvalidEnvelope("envelope.partition", `a job of "${own}" came through the queue "${delivery.brokerQueue}"`);
 }

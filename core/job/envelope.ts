@@ -86,8 +86,8 @@ export function attemptIn({ attempt, body }: { readonly attempt: number; readonl
 
 /** What every version has: enough to keep the job until a worker comes that can read the rest, and the time that is read to keep it. */
 function isAddressed({ id, name, partition, queue, attempt, enqueued_at, unknown_since = 0 }: Record<string, unknown>): boolean {
-  const texts = [id, name, partition, queue];
-  return texts.every((text) => typeof text === "string") && [attempt, enqueued_at, unknown_since].every(Number.isSafeInteger);
+  const isNamed = isText(id, JOB_ID_PATTERN) && isText(partition, PARTITION_PATTERN) && isText(queue, QUEUE_PATTERN) && typeof name === "string";
+  return isNamed && [attempt, enqueued_at, unknown_since].every(Number.isSafeInteger);
 }
 
 /** Bytes that are no job, or not one of this version: the message is buried with this reason. */
@@ -160,7 +160,11 @@ export function decodeEnvelope(body: Buffer | string): Envelope {
 
 function matches(e: Record<string, unknown>, field: string, pattern: RegExp): void {
   const value = e[field];
-  if (typeof value !== "string" || !pattern.test(value)) {
+  if (!isText(value, pattern)) {
     throw new InvalidEnvelope(`envelope.${field}`, `${JSON.stringify(value)?.slice(0, 80)} does not match ${pattern.source}`);
   }
+}
+
+function isText(value: unknown, pattern: RegExp): boolean {
+  return typeof value === "string" && pattern.test(value);
 }

@@ -22,6 +22,9 @@ it("garbage and messages that are no jobs, among good ones, are buried whole; ev
     "[]",
     '{"v":1}',
     JSON.stringify({ v: 0, id: "x", name: "good", args: {}, partition, queue: "default", attempt: 1, enqueued_at: 1 }),
+    ...[1, 2].map((v) =>
+      JSON.stringify({ v, id: "x", name: "good", args: {}, partition: "elsewhere", queue: "default", attempt: 1, enqueued_at: 1 }),
+    ),
     "\u0000\ufffd".repeat(1_000),
     JSON.stringify({ v: 1, id: "x", name: "good", args: {}, partition, queue: "default", attempt: 1, enqueued_at: 1, queue_key: 7 }),
   ];

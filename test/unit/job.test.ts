@@ -69,6 +69,12 @@ describe("envelope", () => {
     expect(since("yesterday")).toThrow(InvalidEnvelope);
   });
 
+  it.each(["id", "partition", "queue"])("of a newer build that no item could keep is none: an empty %s", (field) => {
+    const decode = () => decodeEnvelope(JSON.stringify({ ...envelope, v: 2, [field]: "" }));
+    expect(decode).not.toThrow(NewerEnvelope);
+    expect(decode).toThrow(InvalidEnvelope);
+  });
+
   it("refuses what no queue and no item could hold", () => {
     expect(() => encodeEnvelope({ ...envelope, args: "x".repeat(LIMITS.envelopeBytes) })).toThrow(/^args: the job is \d+ bytes/);
   });
