@@ -2,7 +2,7 @@ import { describeError } from "../contract/errors.ts";
 import { LIMITS } from "../contract/limits.ts";
 import type { AbortCode } from "./abort.ts";
 import { attemptOf, type Envelope, type FailedAttempt } from "./envelope.ts";
-import { milliseconds, type RetryPolicy } from "./retry.ts";
+import { LONGEST_LEVEL_MS, milliseconds, type RetryPolicy } from "./retry.ts";
 import { Discard, Snooze } from "./verdicts.ts";
 
 /** Why a job was buried. */
@@ -83,13 +83,13 @@ export class TimedOut extends Error {
   }
 }
 
-/** A retry function, or a verdict, that throws must not decide more than its own delay: the job waits for Roger's longest level. */
+/** A retry function, or a verdict, that throws must not decide more than its own delay. */
 function delayOf<T extends number | undefined>(ask: () => T): T | number {
   try {
     const delayMs = ask();
     return delayMs === undefined ? delayMs : Math.min(delayMs, LIMITS.delayMs);
   } catch {
-    return 1_800_000;
+    return LONGEST_LEVEL_MS;
   }
 }
 

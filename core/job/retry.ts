@@ -3,6 +3,9 @@ import { RetryAfter } from "./verdicts.ts";
 /** Roger's levels, in seconds: twelve retries over about an hour. (roger 3.2.1, retry.ex) */
 export const ROGER_LEVELS = [1, 3, 5, 10, 20, 35, 60, 100, 200, 400, 1000, 1800] as const;
 
+/** How long a job waits of which nobody can tell for how long: it must not spin. */
+export const LONGEST_LEVEL_MS = Math.max(...ROGER_LEVELS) * 1000;
+
 export type RetryOption =
   | boolean
   | {
@@ -59,7 +62,7 @@ function asked(error: unknown): number | undefined {
   return error instanceof RetryAfter ? milliseconds(error.seconds) : undefined;
 }
 
-/** A user's delay function, or another copy's verdict, may say nonsense: the job then waits for Roger's longest level rather than spin. */
+/** A user's delay function, or another copy's verdict, may say nonsense. */
 export function milliseconds(seconds: number): number {
-  return Number.isFinite(seconds) && seconds >= 0 ? Math.round(seconds * 1000) : 1_800_000;
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.round(seconds * 1000) : LONGEST_LEVEL_MS;
 }
