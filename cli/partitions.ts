@@ -100,29 +100,26 @@ export function waitOf(input: Input): { readonly wait?: number } {
 
 /** `default=10 other=2` and `--pool big:default=3`; `undefined` for none. Names and bounds are the API's to judge. */
 function queueLists(input: Input): QueueLists | undefined {
-  const listed = input.positionals.slice(1).map(queueAndNumber);
-  checkNamedOnce(listed.map(([queue]) => queue));
-  const queues = Object.fromEntries(listed);
+  const pools = new Map<string, Map<string, number>>();
+  /** @param before the queue, in the words of the command line */
+  const add = (pool: string, text: string, before = ""): void => {
+    const [queue, maxWorkers] = queueAndNumber(text);
+    const queues = pools.get(pool) ?? new Map<string, number>();
+    // Of two numbers for one queue neither is known to be meant.
+    if (queues.has(queue)) throw new UsageError(`"${before}${queue}" is named twice`);
+    pools.set(pool, queues.set(queue, maxWorkers));
+  };
+  for (const text of input.positionals.slice(1)) add(DEFAULT_POOL, text);
   const others = input.texts("pool");
-  if (others.length === 0) return Object.keys(queues).length === 0 ? undefined : { queues };
-  const pools: Record<string, Record<string, number>> = Object.keys(queues).length > 0 ? { [DEFAULT_POOL]: queues } : {};
-  const named = listed.map(([queue]) => `${DEFAULT_POOL}:${queue}`);
   for (const other of others) {
     const seam = other.indexOf(":");
     if (seam <= 0) throw new UsageError(`--pool: "${other}" is not <pool>:<queue>=<max_workers>`);
-    const pool = other.slice(0, seam);
-    const [queue, maxWorkers] = queueAndNumber(other.slice(seam + 1));
-    named.push(`${pool}:${queue}`);
-    pools[pool] = { ...pools[pool], [queue]: maxWorkers };
+    add(other.slice(0, seam), other.slice(seam + 1), other.slice(0, seam + 1));
   }
-  checkNamedOnce(named);
-  return { pools };
-}
-
-/** Of two numbers for one queue neither is known to be meant. */
-function checkNamedOnce(names: readonly string[]): void {
-  const twice = names.find((name, i) => names.indexOf(name) < i);
-  if (twice !== undefined) throw new UsageError(`"${twice}" is named twice`);
+  const lists = Object.fromEntries([...pools].map(([pool, queues]) => [pool, Object.fromEntries(queues)]));
+  if (others.length > 0) return { pools: lists };
+  const queues = lists[DEFAULT_POOL];
+  return queues === undefined ? undefined : { queues };
 }
 
 function queueAndNumber(text: string): [string, number] {
