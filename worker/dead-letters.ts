@@ -57,8 +57,7 @@ export class DeadLetters implements Service {
       await recorder.bury(envelope, delivery.body.toString(), "undeliverable", failure);
       if (!(await keyring.abandon(envelope))) throw new Error(`a run of job ${envelope.id} may be alive`);
       delivery.ack();
-      hooks.tell("onError", envelope, ({ onError }, job) => onError?.(job, failure, undefined));
-      hooks.tell("onBuried", envelope, ({ onBuried }, job) => onBuried?.(job, "undeliverable", failure));
+      hooks.tellBuried(envelope, "undeliverable", failure);
     } catch (error) {
       await this.#buryUnreadable(delivery, error).catch(async (failed: unknown) => {
         emit({ type: "trouble", doing: "burying a dead letter", error: failed });

@@ -1,6 +1,7 @@
 import { jobInfoOf } from "../core/job/context.ts";
-import { attemptOf, type Envelope } from "../core/job/envelope.ts";
+import { attemptOf, type Envelope, type FailedAttempt } from "../core/job/envelope.ts";
 import type { HookedJob, Hooks } from "../core/job/hooks.ts";
+import type { BurialReason } from "../core/job/outcome.ts";
 import type { Emit } from "./events.ts";
 
 /** What `beforeRun` of each set of hooks returned, in their order. */
@@ -48,6 +49,12 @@ export class HookRunner {
       this.#underWay.add(calling);
       void calling.finally(() => this.#underWay.delete(calling));
     });
+  }
+
+  /** What every burial of a job tells, in this order. */
+  tellBuried(envelope: Envelope, reason: BurialReason, failure: FailedAttempt, states = NO_STATES): void {
+    this.tell("onError", envelope, ({ onError }, job, state) => onError?.(job, failure, state), states);
+    this.tell("onBuried", envelope, ({ onBuried }, job) => onBuried?.(job, reason, failure));
   }
 
   /** Resolves once the hooks under way have ended, or their time is up. */

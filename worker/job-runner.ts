@@ -203,8 +203,7 @@ export class JobRunner {
     if (claims !== undefined) await this.#insist(run, () => claims.finish());
     else if (!(await this.#insist(run, () => keyring.abandon(envelope)))) return this.#endLater(attempt);
     await this.#ack(attempt);
-    hooks.tell("onError", envelope, ({ onError }, job, state) => onError?.(job, failure, state), attempt.hookStates);
-    hooks.tell("onBuried", envelope, ({ onBuried }, job) => onBuried?.(job, reason, failure));
+    hooks.tellBuried(envelope, reason, failure, attempt.hookStates);
   }
 
   async #cancel(attempt: Attempt): Promise<void> {
