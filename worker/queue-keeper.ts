@@ -100,6 +100,7 @@ export class QueueKeeper {
    */
   #lowerLimit(): void {
     const { watch, partition, intake, target } = this.#options;
+    if (intake.limit === 0) return;
     const wanted = target(watch.get(partition), this.#share);
     if (wanted < intake.limit) intake.setLimit(wanted);
   }

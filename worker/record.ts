@@ -9,8 +9,7 @@ import { attemptOf, type Envelope, encodeEnvelope, envelopeOf, type FailedAttemp
 import { type BurialReason, nextAttempt, withFailure } from "../core/job/outcome.ts";
 import { type NewParkedJob, type ParkedJob, type ParkedReason, type ParkedStore, parkedJob } from "../core/job/parked.ts";
 import type { Emit, JobRef } from "./events.ts";
-import type { Run } from "./run.ts";
-import { returnsOf } from "./suspects.ts";
+import { type Delivered, returnsOf } from "./suspects.ts";
 
 export interface RecorderOptions {
   readonly parked: ParkedStore;
@@ -47,7 +46,7 @@ export class Recorder {
    * What became of an earlier delivery of this very attempt, so that a redelivery may be dropped: it was parked for later
    * (or the item that it was published from is still there and publishes it anew), or buried.
    */
-  async wasRecorded(run: Pick<Run, "delivery">, envelope: Envelope): Promise<"parked" | "buried" | undefined> {
+  async wasRecorded(run: Delivered, envelope: Envelope): Promise<"parked" | "buried" | undefined> {
     const { parked, buried } = this.#options;
     const item = await parked.touch(envelope, { enqueuedAt: envelope.enqueued_at, attempt: envelope.attempt });
     if (item !== undefined) {
@@ -62,7 +61,7 @@ export class Recorder {
    * Handed back before the pump had deleted what it published: its delete is refused now, so let it publish at once. What it
    * publishes is to tell how often the job came back: RabbitMQ counts that message from zero.
    */
-  async #carryOn(item: ParkedJob, run: Pick<Run, "delivery">, envelope: Envelope): Promise<void> {
+  async #carryOn(item: ParkedJob, run: Delivered, envelope: Envelope): Promise<void> {
     const { parked, clock } = this.#options;
     const body = item.attempt === envelope.attempt && item.run === undefined ? bodyWithReturns(item, returnsOf(run, envelope)) : undefined;
     if (!item.claimed && body === undefined) return;

@@ -11,7 +11,7 @@ export interface SuspectsOptions {
   loopLag(): number;
 }
 
-type Delivered = Pick<Run, "delivery">;
+export type Delivered = Pick<Run, "delivery">;
 
 /** RabbitMQ counts deliveries by rules that differ by version, so a count only raises suspicion; from this one on. */
 const SUSPICIOUS_RETURNS = 2;
