@@ -1,6 +1,6 @@
 import { BURIED_LINE, METRICS_DIMENSION, METRICS_NAMESPACE, type PassMetric } from "../core/contract/metrics.ts";
 import { DUE_INDEX } from "../core/contract/table.ts";
-import type { Host, Stage } from "./host.ts";
+import { appAndStage, type Host, type Stage } from "./host.ts";
 import type { Pools } from "./pools.ts";
 import type { Table } from "./table.ts";
 
@@ -26,7 +26,7 @@ export function makeAlarms(stage: Stage, { table, pools, functions, apiId }: Wat
   const alarm = (name: string, { minutes, ...args }: AlarmArgs) =>
     new aws.cloudwatch.MetricAlarm(stage.host.name(name), {
       // In a mail it is all that tells which app and stage it is about.
-      name: `${$app.name}-${$app.stage}-${stage.host.name(name)}`,
+      name: `${appAndStage()}-${stage.host.name(name)}`,
       comparisonOperator: "GreaterThanOrEqualToThreshold",
       treatMissingData: "notBreaching",
       ...(args.metricName === undefined ? {} : { period: MINUTE }),

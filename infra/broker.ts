@@ -1,5 +1,5 @@
 import { InvalidInput } from "../core/contract/errors.ts";
-import type { Stage } from "./host.ts";
+import { appAndStage, type Stage } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { BrokerSettings, StageSettings } from "./settings.ts";
 
@@ -8,16 +8,11 @@ const AMQPS_PORT = 5671;
 /** (Amazon MQ developer guide, "Quotas".) */
 const LONGEST_NAME = 50;
 
-/** App and stage, as all that is named. */
-function nameOfBroker(): string {
-  return `${$app.name}-${$app.stage}`;
-}
-
 /** @throws InvalidInput, before anything is made, when Amazon MQ would refuse the broker's name after half of it is */
 export function checkBrokerName({ broker }: StageSettings): void {
-  const { length } = nameOfBroker();
-  if (broker.kind === "amazon-mq" && length > LONGEST_NAME)
-    throw new InvalidInput("stage", `its broker would be "${nameOfBroker()}": ${length} characters, and Amazon MQ takes ${LONGEST_NAME}`);
+  const name = appAndStage();
+  if (broker.kind === "amazon-mq" && name.length > LONGEST_NAME)
+    throw new InvalidInput("stage", `its broker would be "${name}": ${name.length} characters, and Amazon MQ takes ${LONGEST_NAME}`);
 }
 
 /**
@@ -45,7 +40,7 @@ function amazonMq({ instance, cluster }: AmazonMq, { host, protect }: Stage, { v
   const mq = new aws.mq.Broker(
     host.name("Broker"),
     {
-      brokerName: nameOfBroker(),
+      brokerName: appAndStage(),
       engineType: "RabbitMQ",
       engineVersion: "4.2",
       // n.b. Amazon MQ takes no RabbitMQ from 3.13 on without it.

@@ -1,12 +1,12 @@
 import { METRICS_DIMENSION, METRICS_NAMESPACE, type PassMetric } from "../core/contract/metrics.ts";
 import type { Watched } from "./alarms.ts";
-import type { Stage } from "./host.ts";
+import { appAndStage, type Stage } from "./host.ts";
 
 /** One page: is work done, by how many, and does anything fail. */
 export function makeDashboard({ host }: Stage, { table, functions, apiId }: Watched): void {
   const names = { region: aws.getRegionOutput().region, table: table.name, api: apiId, functions: functions.map(({ name }) => name) };
   new aws.cloudwatch.Dashboard(host.name("Dashboard"), {
-    dashboardName: `${$app.name}-${$app.stage}`,
+    dashboardName: appAndStage(),
     dashboardBody: $util.output(names).apply((known) => JSON.stringify({ widgets: widgets(known) })),
   });
 }

@@ -32,6 +32,15 @@ export const SOURCES: Host = {
   permissions: [],
 };
 
+/** What tells this app and stage from all others of an account. */
+export function appAndStage(): string {
+  return `${$app.name}-${$app.stage}`;
+}
+
+export function logGroupName(part: string): string {
+  return `/${$app.name}/${$app.stage}/${part}`;
+}
+
 /** What is deployed, of which code. */
 export interface Stage extends StageSettings {
   readonly host: Host;

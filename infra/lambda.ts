@@ -1,4 +1,5 @@
 import { NETWORK_INTERFACES, type Statement } from "./access.ts";
+import { logGroupName } from "./host.ts";
 
 /** Where a function that has to reach a private broker runs. */
 export interface InVpc {
@@ -25,7 +26,7 @@ const LOG_DAYS = 30;
 /** A Lambda of our kind, with a log group and a role of its own that holds what it is given here and nothing else. */
 export function makeLambda(name: string, options: LambdaOptions): sst.aws.Function {
   const { handler, description, timeout, environment, inVpc, key, concurrency = false } = options;
-  const logGroup = new aws.cloudwatch.LogGroup(`${name}Log`, { name: `/${$app.name}/${$app.stage}/${name}`, retentionInDays: LOG_DAYS });
+  const logGroup = new aws.cloudwatch.LogGroup(`${name}Log`, { name: logGroupName(name), retentionInDays: LOG_DAYS });
   return new sst.aws.Function(name, {
     handler,
     description,

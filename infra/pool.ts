@@ -1,7 +1,7 @@
 import { STOP_TIMEOUT_MS } from "../core/contract/limits.ts";
 import type { Broker } from "./broker.ts";
 import { HEALTH_COMMAND, HEALTH_PORT, hardened, TMP_VOLUME } from "./container.ts";
-import type { Host } from "./host.ts";
+import { type Host, logGroupName } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { PoolSettings } from "./settings.ts";
 import { capacity } from "./sizes.ts";
@@ -20,7 +20,7 @@ const DRAIN_SECONDS = STOP_TIMEOUT_MS / 1000 - 30;
 
 /** A pool: one service of equal tasks. */
 export function makePool(pool: PoolSettings, cluster: sst.aws.Cluster, { host, network, table, broker }: PoolDeps) {
-  const logGroup = `/${$app.name}/${$app.stage}/worker-${pool.name}`;
+  const logGroup = logGroupName(`worker-${pool.name}`);
   const service = new sst.aws.Service(host.name(`Worker${pascal(pool.name)}`), {
     cluster,
     architecture: "arm64",
