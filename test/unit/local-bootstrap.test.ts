@@ -4,7 +4,6 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const BOOTSTRAP = new URL("../../local/bootstrap.mjs", import.meta.url);
@@ -123,42 +122,43 @@ describe("the script", () => {
     expect((await result).code).toBe(9);
   });
 
-  /** Says who started it, and each signal; ends three looks after the first one. A shell waits for it, as that of npm does. */
+  /** Says who started it and who it is, and each signal; ends three looks after the first one. A shell waits for it, as that of npm does. */
   async function startedByShell(byNpm: boolean) {
     const say = (signal: string) => `process.on("${signal}", () => { process.stdout.write(" ${signal}"); setTimeout(() => process.exit(), 1500); });`;
     await writeFile(
       join(root, "wait.mjs"),
-      `${say("SIGINT")} ${say("SIGTERM")} setInterval(() => 0, 1000); process.stdout.write(\`\${process.ppid}\`);`,
+      `${say("SIGINT")} ${say("SIGTERM")} setInterval(() => 0, 1000); process.stdout.write(\`\${process.ppid} \${process.pid}\`);`,
     );
     await bootstrap("say.mjs");
     const env = { ...process.env, PATH: `${join(root, "bin")}:${process.env.PATH}`, npm_lifecycle_event: byNpm ? "start" : undefined };
     const npm = spawn("sh", ["-c", "node local/bootstrap.mjs wait.mjs; true"], { cwd: root, env, stdio: ["ignore", "pipe", "ignore"] });
     const said = text(npm.stdout);
-    const [script] = await once(npm.stdout, "data");
-    return { npm, script: Number(script), said };
+    const [bytes] = await once(npm.stdout, "data");
+    const who = String(bytes);
+    const [script = 0, child = 0] = who.split(" ").map(Number);
+    return { npm, who, script, child, said };
   }
 
   it("is asked to end when npm, which hands no signal on, is gone", async () => {
-    const { npm, script, said } = await startedByShell(true);
+    const { npm, who, said } = await startedByShell(true);
     npm.kill("SIGTERM");
-    expect(await said).toBe(`${script} SIGTERM`);
+    expect(await said).toBe(`${who} SIGTERM`);
   });
 
   it("outlives a shell that is not npm's, as what is left to run in the background does", async () => {
-    const { npm: shell, script, said } = await startedByShell(false);
+    const { npm: shell, who, child, said } = await startedByShell(false);
     shell.kill("SIGTERM");
     await once(shell, "exit");
-    // More than a look later.
-    await wait(1_000);
-    process.kill(script, "SIGINT");
-    expect(await said).toBe(`${script} SIGINT`);
+    // Straight to it: whoever has been asked asks no more. It lives for three looks from here.
+    process.kill(child, "SIGINT");
+    expect(await said).toBe(`${who} SIGINT`);
   });
 
   it("is not asked a second time when npm is gone after a signal that reached both", async () => {
-    const { npm, script, said } = await startedByShell(true);
+    const { npm, who, script, said } = await startedByShell(true);
     process.kill(script, "SIGINT");
     npm.kill("SIGTERM");
-    expect(await said).toBe(`${script} SIGINT`);
+    expect(await said).toBe(`${who} SIGINT`);
   });
 
   it("that a signal ended counts as 128 + its number", async () => {
