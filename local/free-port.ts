@@ -6,8 +6,11 @@ const FIRST = 20_000;
 const LAST = 32_767;
 const TRIES = 100;
 
+/** Whoever has asked for one may not listen yet. */
+const given = new Set<number>();
+
 /**
- * A TCP port that nobody listens on at 127.0.0.1 right now.
+ * A TCP port that nobody listens on at 127.0.0.1 right now, and that this process has not given to anybody before.
  *
  * It lies below the range from which outgoing connections get theirs: so a broker that is down for a moment finds its port again.
  * @throws Error when 100 tries found none
@@ -15,6 +18,8 @@ const TRIES = 100;
 export async function freePort(): Promise<number> {
   for (let i = 0; i < TRIES; i++) {
     const port = randomInt(FIRST, LAST + 1);
+    if (given.has(port)) continue;
+    given.add(port);
     if (await isFree(port)) return port;
   }
   throw new Error(`no free port between ${FIRST} and ${LAST} in ${TRIES} tries`);

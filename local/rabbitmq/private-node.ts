@@ -9,6 +9,8 @@ import { advancedConfig, type Rabbit, type RabbitOptions, READY_DEADLINE_MS } fr
 import { Supervisor } from "./supervisor.ts";
 
 const LOG_TAIL_LINES = 30;
+/** Another program may take a port between our look and the node's, some seconds later. */
+const PORT_TRIES = 3;
 
 interface Ports {
   readonly amqp: number;
@@ -20,11 +22,21 @@ interface Ports {
 /**
  * Starts a RabbitMQ of our own beside whatever else runs on this machine: own ports, own port mapper, own data, nothing
  * from /etc, any user. It lives no longer than this process, however that ends (supervise.sh says how).
+ * @param port finds a free one
  * @throws Error with the end of its log when it isn't ready in time
  */
-export async function startPrivateNode(installed: Installation, options: RabbitOptions = {}): Promise<Rabbit> {
+export async function startPrivateNode(installed: Installation, options: RabbitOptions = {}, port = freePort): Promise<Rabbit> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await startAt({ amqp: await port(), epmd: await port(), distribution: await port() }, installed, options);
+    } catch (error) {
+      if (tries >= PORT_TRIES || !(error instanceof Error && /already_used|eaddrinuse/.test(error.message))) throw error;
+    }
+  }
+}
+
+async function startAt(ports: Ports, installed: Installation, options: RabbitOptions): Promise<Rabbit> {
   const { dataDir } = options;
-  const ports = { amqp: await freePort(), epmd: await freePort(), distribution: await freePort() };
   const directory = dataDir === undefined ? await mkdtemp(join(tmpdir(), "roger-rabbit-")) : resolve(dataDir);
   await writeConfiguration(directory, ports, options);
   const supervisor = Supervisor.start({

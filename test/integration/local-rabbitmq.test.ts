@@ -1,11 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import amqp from "amqplib";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { freePort } from "../../local/free-port.ts";
+import { findInstallation } from "../../local/rabbitmq/find.ts";
+import { startPrivateNode } from "../../local/rabbitmq/private-node.ts";
 import type { Rabbit } from "../../local/rabbitmq/rabbit.ts";
 import { startRabbit } from "../../local/rabbitmq/start.ts";
 
@@ -55,6 +59,19 @@ describe("a private node", () => {
       const message = await channel.get("acme-default", { noAck: true });
       expect(message === false ? "nothing" : message.content.toString()).toBe("a job");
     });
+  });
+
+  it.each(["amqp", "distribution"])("takes other ports when somebody else has taken the one for %s since", { timeout: 120_000 }, async (which) => {
+    const installed = await findInstallation();
+    if (installed === undefined) throw new Error("no RabbitMQ is installed");
+    const stranger = createServer().listen(0, "127.0.0.1");
+    await once(stranger, "listening");
+    const { port: taken } = stranger.address() as AddressInfo;
+    const first = which === "amqp" ? [taken, await freePort(), await freePort()] : [await freePort(), await freePort(), taken];
+    const other = await startPrivateNode(installed, {}, async () => first.shift() ?? freePort());
+    expect(new URL(other.url).port).not.toBe(String(taken));
+    await other.stop();
+    stranger.close();
   });
 
   it("leaves a given directory in place, and may be stopped twice", async () => {

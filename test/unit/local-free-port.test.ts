@@ -11,3 +11,8 @@ it("gives a port that can be listened on, below those of outgoing connections", 
   server.close();
   await once(server, "close");
 });
+
+it("gives no port twice, whether somebody listens there yet or not", async () => {
+  const ports = await Promise.all(Array.from({ length: 500 }, freePort));
+  expect(new Set(ports).size).toBe(ports.length);
+});
